@@ -1,0 +1,1 @@
+//! lmcodec-codecs
