@@ -1,1 +1,3 @@
 //! lmcodec-entropy
+
+pub mod arrangement;
