@@ -97,23 +97,33 @@ pub struct LlamaBlock {
     heads: usize,
 }
 
-/// Rotary angles and the attention mask of a sequence of length T.
+/// Bias of a masked score: small enough to vanish in a softmax, large enough to stay a normal number after `exp` (the
+/// underflow path of `expf` is slow).
+const MASKED: f32 = -60.0;
+
+/// Rotary angles and the attention mask of a sequence of T = rows × columns tokens.
+///
+/// Queries of a row attend to the keys of the rows `row − reach ..= row`; a causal sequence is one row with no reach.
 #[derive(Clone, Debug)]
 pub struct Positions {
+    rows: usize,
+    columns: usize,
+    reach: usize,
     cos: Tensor<4>,  // [1, 1, T, head/2]
     sin: Tensor<4>,  // [1, 1, T, head/2]
-    mask: Tensor<4>, // [1, 1, T, T], 0 or −1e4
+    mask: Tensor<4>, // [1, rows, columns, (reach + 1) × columns], 0 or MASKED
 }
 
 impl Positions {
-    /// Angles from `position(token, pair) -> (harmonic index, position)`, mask from `visible(query, key)`.
+    /// Angles from `position(token, pair) -> (harmonic index, position)`, mask from `visible(rows up, query column, key column)`.
     fn new(
-        tokens: usize,
+        (rows, columns, reach): (usize, usize, usize),
         pairs: usize,
         position: impl Fn(usize, usize) -> (usize, usize),
-        visible: impl Fn(usize, usize) -> bool,
+        visible: impl Fn(usize, usize, usize) -> bool,
         device: &Device,
     ) -> Self {
+        let tokens = rows * columns;
         let angle = |t: usize, j: usize| {
             let (h, p) = position(t, j);
             std::f64::consts::TAU * ((HARMONICS[h] * p) % 128) as f64 / 128.0
@@ -122,12 +132,22 @@ impl Positions {
             let v: Vec<f32> = (0..tokens * pairs).map(|i| f(angle(i / pairs, i % pairs)) as f32).collect();
             Tensor::<4>::from_data(TensorData::new(v, [1, 1, tokens, pairs]), device)
         };
-        let mask: Vec<f32> =
-            (0..tokens * tokens).map(|i| if visible(i / tokens, i % tokens) { 0.0 } else { -1e4 }).collect();
+        let keys = (reach + 1) * columns;
+        let mut mask = vec![MASKED; tokens * keys];
+        for (i, m) in mask.iter_mut().enumerate() {
+            let (query, key) = (i / keys, i % keys);
+            let up = reach - key / columns;
+            if query / columns >= up && visible(up, query % columns, key % columns) {
+                *m = 0.0;
+            }
+        }
         Self {
+            rows,
+            columns,
+            reach,
             cos: table(f64::cos),
             sin: table(f64::sin),
-            mask: Tensor::from_data(TensorData::new(mask, [1, 1, tokens, tokens]), device),
+            mask: Tensor::from_data(TensorData::new(mask, [1, rows, columns, keys]), device),
         }
     }
 
@@ -137,24 +157,33 @@ impl Positions {
         let position = |t: usize, j: usize| {
             if j < quarter { (j, t % columns) } else { (j - quarter, t / columns) }
         };
-        let visible = |q: usize, k: usize| {
-            let (dr, dc) = (
-                (q / columns) as i64 - (k / columns) as i64,
-                (k % columns) as i64 - (q % columns) as i64,
-            );
-            match dr {
+        let visible = |up: usize, q: usize, k: usize| {
+            let dc = k as i64 - q as i64;
+            match up {
                 0 => (-7..=0).contains(&dc),
                 1 => (-6..=1).contains(&dc),
-                2 => (-4..=3).contains(&dc),
-                _ => false,
+                _ => (-4..=3).contains(&dc),
             }
         };
-        Self::new(rows * columns, head / 2, position, visible, device)
+        Self::new((rows, columns, 2), head / 2, position, visible, device)
     }
 
     /// Causal sequence of depth steps 1..=steps.
     pub fn causal(steps: usize, head: usize, device: &Device) -> Self {
-        Self::new(steps, head / 2, |t, j| (j, t + 1), |q, k| k <= q, device)
+        Self::new((1, steps, 0), head / 2, |t, j| (j, t + 1), |_, q, k| k <= q, device)
+    }
+
+    /// Keys or values [B, H, T, head] as every row of queries sees them: [B·H, rows, (reach + 1)·columns, head].
+    fn seen(&self, x: Tensor<4>) -> Tensor<4> {
+        let [b, h, _, d] = x.dims();
+        let x = x.reshape([b * h, self.rows, self.columns, d]);
+        if self.reach == 0 {
+            return x;
+        }
+        let above = Tensor::zeros([b * h, self.reach, self.columns, d], &x.device());
+        let x = Tensor::cat(vec![above, x], 1);
+        let shifted = |i: usize| x.clone().slice([0..b * h, i..i + self.rows, 0..self.columns, 0..d]);
+        Tensor::cat((0..=self.reach).map(shifted).collect(), 2)
     }
 }
 
@@ -191,8 +220,10 @@ impl LlamaBlock {
             qkv.clone().slice([0..b, 0..t, i * d..(i + 1) * d]).reshape([b, t, self.heads, head]).swap_dims(1, 2)
         };
         let (q, k, v) = (rotate(part(0), p), rotate(part(1), p), part(2));
-        let scores = q.matmul(k.swap_dims(2, 3)) * (head as f64).powf(-0.5) + p.mask.clone();
-        let y = softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([b, t, d]);
+        let q = (q * (head as f64).powf(-0.5)).reshape([b * self.heads, p.rows, p.columns, head]);
+        let scores = q.matmul(p.seen(k).swap_dims(2, 3)) + p.mask.clone();
+        let y = softmax(scores, 3).matmul(p.seen(v)).reshape([b, self.heads, t, head]);
+        let y = y.swap_dims(1, 2).reshape([b, t, d]);
         self.feed_forward.forward(x + self.o_proj.forward(y))
     }
 }
