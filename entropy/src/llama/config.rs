@@ -115,7 +115,7 @@ impl FrameConfig {
             range(
                 field,
                 n,
-                n % 16 == 0 && (16..=4096).contains(&n),
+                n.is_multiple_of(16) && (16..=4096).contains(&n),
                 "multiples of 16 up to 4096",
             )
         };

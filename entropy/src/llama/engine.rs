@@ -122,9 +122,11 @@ impl<'m> Engine<'m> {
             // All frames store before any attends: those of a batch do not see each other, only themselves.
             for (i, p) in positions.iter().enumerate() {
                 let w = &s.windows[i];
-                let (k, v) = planes[p.plane as usize].tiles.tile_mut(w.own_tile + layer);
+                let slot = planes[p.plane as usize]
+                    .tiles
+                    .slot(w.own_tile + layer, w.own_lane);
                 let (qkv, q) = (&s.qkv[i * 3 * d..][..3 * d], &mut s.q[i * d / 2..][..d / 2]);
-                isa.rotate_store(half, qkv, &s.angles[i], w.own_lane, q, k, v);
+                isa.rotate_store(half, qkv, &s.angles[i], q, slot);
             }
             for (i, p) in positions.iter().enumerate() {
                 let w = &s.windows[i];
@@ -241,9 +243,9 @@ impl<'m> Engine<'m> {
             isa.linear_i16(&block.qkv, &s.y[..m * e], &mut s.qkv[..m * 3 * e]);
             for (i, &f) in frames.iter().enumerate() {
                 let first = state.tile(f as usize, layer);
-                let (key, value) = state.tiles.tile_mut(first + own_tile);
+                let slot = state.tiles.slot(first + own_tile, lane);
                 let (qkv, q) = (&s.qkv[i * 3 * e..][..3 * e], &mut s.q[..e / 2]);
-                isa.rotate_store(half, qkv, angles, lane, q, key, value);
+                isa.rotate_store(half, qkv, angles, q, slot);
                 marks
                     .iter_mut()
                     .enumerate()
@@ -399,7 +401,7 @@ fn add(x: &mut [i32], y: &[i32]) {
 /// `m` rows of `n` features with an even stride.
 fn pad<'a>(padded: &'a mut [i16], features: &'a [i16], m: usize, n: usize) -> &'a [i16] {
     assert_eq!(features.len(), m * n, "features");
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         return features;
     }
     for (to, from) in padded.chunks_exact_mut(n + 1).zip(features.chunks_exact(n)) {

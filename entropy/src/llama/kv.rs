@@ -28,12 +28,23 @@ impl KvTiles {
         }
     }
 
-    /// The keys and values of one tile.
-    pub(super) fn tile_mut(&mut self, tile: usize) -> (&mut [u32], &mut [u32]) {
+    /// One lane of a tile, to store a frame in.
+    pub(super) fn slot(&mut self, tile: usize, lane: usize) -> Slot<'_> {
         let len = self.width * LANES / 2;
-        (
-            &mut self.k[tile * len..][..len],
-            &mut self.v[tile * len..][..len],
-        )
+        Slot {
+            lane,
+            k: &mut self.k[tile * len..][..len],
+            v: &mut self.v[tile * len..][..len],
+        }
     }
+}
+
+/// Where one frame's k and v go: a lane of a tile.
+pub(crate) struct Slot<'a> {
+    /// 0..16.
+    pub(crate) lane: usize,
+    /// The whole tile's keys.
+    pub(crate) k: &'a mut [u32],
+    /// The whole tile's values.
+    pub(crate) v: &'a mut [u32],
 }

@@ -38,7 +38,9 @@ impl Linear {
     ) -> Self {
         let outputs = mult.len();
         assert!(
-            outputs % PANEL == 0 && limit.len() == outputs && weights.len() == outputs * inputs
+            outputs.is_multiple_of(PANEL)
+                && limit.len() == outputs
+                && weights.len() == outputs * inputs
         );
         let pairs = inputs.div_ceil(2);
         let mut packed = vec![PairRow([0; 2 * PANEL]); outputs / PANEL * pairs];

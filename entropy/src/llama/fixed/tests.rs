@@ -75,9 +75,9 @@ fn rope_is_close() {
     let harmonics = [1, 2, 4, 8, 12, 16, 24, 32];
     for p in 0..300 {
         let angles = table.at(p);
-        for j in 0..8 {
+        for (j, &harmonic) in harmonics.iter().enumerate() {
             let (cos, sin) = (angles.cos[j], angles.sin[j]);
-            let angle = std::f64::consts::TAU * f64::from(harmonics[j]) * p as f64 / 128.0;
+            let angle = std::f64::consts::TAU * f64::from(harmonic) * p as f64 / 128.0;
             assert!(
                 (f64::from(cos) - 16384.0 * angle.cos()).abs() <= 0.5001,
                 "{p} {j}"

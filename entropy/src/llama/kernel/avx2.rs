@@ -1,6 +1,7 @@
 //! The kernels with avx2.
 
 use super::super::fixed::Angles;
+use super::super::kv::Slot;
 use super::super::linear::Linear;
 use super::portable;
 
@@ -25,16 +26,8 @@ pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn rotate_store(
-    half: usize,
-    qkv: &[i16],
-    angles: &Angles,
-    lane: usize,
-    q: &mut [u32],
-    k_tile: &mut [u32],
-    v_tile: &mut [u32],
-) {
-    portable::rotate_store(half, qkv, angles, lane, q, k_tile, v_tile);
+pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u32], slot: Slot) {
+    portable::rotate_store(half, qkv, angles, q, slot);
 }
 
 #[target_feature(enable = "avx2")]

@@ -13,6 +13,7 @@ mod portable;
 mod tests;
 
 use super::fixed::Angles;
+use super::kv::Slot;
 use super::linear::Linear;
 use crate::error::KernelUnavailable;
 
@@ -148,37 +149,34 @@ impl Isa {
 
     /// RMSNorm of each row of `width` elements, Q12 → Q11.
     pub(crate) fn rmsnorm(self, x: &[i32], width: usize, y: &mut [i16]) {
-        assert!(x.len() == y.len() && x.len() % width == 0);
+        assert!(x.len() == y.len() && x.len().is_multiple_of(width));
         dispatch!(self, rmsnorm(x, width, y))
     }
 
     /// `silu(gate)·up` of rows of `[gate; ffn] ++ [up; ffn]` (Q11) → rows of `ffn` (Q10).
     pub(crate) fn silu_mul(self, gate_up: &[i16], ffn: usize, out: &mut [i16]) {
-        assert!(gate_up.len() == 2 * out.len() && out.len() % ffn == 0 && ffn % 16 == 0);
+        assert!(
+            gate_up.len() == 2 * out.len()
+                && out.len().is_multiple_of(ffn)
+                && ffn.is_multiple_of(16)
+        );
         dispatch!(self, silu_mul(gate_up, ffn, out))
     }
 
-    /// Turns q and k of one frame (`qkv`: 3·D, Q9/Q9/Q10) and stores k and v in lane `lane` of a tile.
-    ///
-    /// `q`: D/2 pairs; `k_tile`, `v_tile`: 8·D pairs each (layout: [`KvTiles`](super::kv::KvTiles)).
+    /// Turns q and k of one frame (`qkv`: 3·D, Q9/Q9/Q10), stores k and v in the slot and q's D/2 pairs in `q`.
     pub(crate) fn rotate_store(
         self,
         half: usize,
         qkv: &[i16],
         angles: &Angles,
-        lane: usize,
         q: &mut [u32],
-        k_tile: &mut [u32],
-        v_tile: &mut [u32],
+        slot: Slot,
     ) {
         let d = qkv.len() / 3;
         assert!(half == 8 || half == 16);
-        assert!(qkv.len() == 3 * d && d % (2 * half) == 0 && lane < LANES);
-        assert!(q.len() == d / 2 && k_tile.len() == 8 * d && v_tile.len() == 8 * d);
-        dispatch!(
-            self,
-            rotate_store(half, qkv, angles, lane, q, k_tile, v_tile)
-        )
+        assert!(qkv.len() == 3 * d && d.is_multiple_of(2 * half) && slot.lane < LANES);
+        assert!(q.len() == d / 2 && slot.k.len() == 8 * d && slot.v.len() == 8 * d);
+        dispatch!(self, rotate_store(half, qkv, angles, q, slot))
     }
 
     /// Attention of one frame's rotated queries over the marked lanes of some tiles → Q10.
@@ -196,7 +194,7 @@ impl Isa {
     ) {
         let d = out.len();
         assert!(half == 8 || half == 16);
-        assert!(q.len() == d / 2 && d % (2 * half) == 0 && k.len() == v.len());
+        assert!(q.len() == d / 2 && d.is_multiple_of(2 * half) && k.len() == v.len());
         assert!((1..=MAX_TILES).contains(&tiles.len()) && tiles.iter().any(|t| t.1 != 0));
         assert!(tiles.iter().all(|&(tile, _)| (tile + 1) * 8 * d <= k.len()));
         dispatch!(self, attend(half, q, k, v, tiles, out))

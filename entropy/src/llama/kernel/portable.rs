@@ -5,6 +5,7 @@
 use super::super::fixed::{
     Angles, exp2neg, exp2neg20, inverse_rms, rotate, silu_mul as silu_mul_one,
 };
+use super::super::kv::Slot;
 use super::super::linear::{Linear, PANEL, PairRow};
 use super::{LANES, MAX_TILES};
 
@@ -108,21 +109,15 @@ fn rotated<const HALF: usize>(head: &[i16], angles: &Angles) -> [u32; HALF] {
 }
 
 #[inline(always)]
-fn rotate_store_sized<const HALF: usize>(
-    qkv: &[i16],
-    angles: &Angles,
-    lane: usize,
-    q: &mut [u32],
-    k_tile: &mut [u32],
-    v_tile: &mut [u32],
-) {
-    let d = qkv.len() / 3;
+fn rotate_store_sized<const HALF: usize>(qkv: &[i16], angles: &Angles, q: &mut [u32], slot: Slot) {
+    let (d, lane) = (qkv.len() / 3, slot.lane);
     let (q_in, rest) = qkv.split_at(d);
     let (k_in, v_in) = rest.split_at(d);
     for (out, head) in q.chunks_exact_mut(HALF).zip(q_in.chunks_exact(2 * HALF)) {
         out.copy_from_slice(&rotated::<HALF>(head, angles));
     }
-    for (tile, head) in k_tile
+    for (tile, head) in slot
+        .k
         .chunks_exact_mut(HALF * LANES)
         .zip(k_in.chunks_exact(2 * HALF))
     {
@@ -131,31 +126,23 @@ fn rotate_store_sized<const HALF: usize>(
             row[lane] = pair;
         }
     }
-    let row = &mut v_tile[lane / 2 * d..][..d];
-    let (keep, shift) = if lane % 2 == 0 {
+    let row = &mut slot.v[lane / 2 * d..][..d];
+    let (keep, shift) = if lane.is_multiple_of(2) {
         (0xffff_0000, 0)
     } else {
         (0xffff, 16)
     };
-    for (slot, &v) in row.iter_mut().zip(v_in) {
-        *slot = (*slot & keep) | (u32::from(v as u16) << shift);
+    for (pair, &v) in row.iter_mut().zip(v_in) {
+        *pair = (*pair & keep) | (u32::from(v as u16) << shift);
     }
 }
 
 #[inline(always)]
-pub(super) fn rotate_store(
-    half: usize,
-    qkv: &[i16],
-    angles: &Angles,
-    lane: usize,
-    q: &mut [u32],
-    k_tile: &mut [u32],
-    v_tile: &mut [u32],
-) {
+pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u32], slot: Slot) {
     if half == 8 {
-        rotate_store_sized::<8>(qkv, angles, lane, q, k_tile, v_tile);
+        rotate_store_sized::<8>(qkv, angles, q, slot);
     } else {
-        rotate_store_sized::<16>(qkv, angles, lane, q, k_tile, v_tile);
+        rotate_store_sized::<16>(qkv, angles, q, slot);
     }
 }
 
