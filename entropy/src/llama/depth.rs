@@ -1,0 +1,55 @@
+//! State of the depth decoder for a batch of frames.
+
+use super::config::{FrameConfig, MAX_STEPS};
+use super::kernel::LANES;
+use super::kv::KvTiles;
+
+/// Tiles of 16 steps that 63 steps need.
+pub(super) const STEP_TILES: usize = MAX_STEPS.div_ceil(LANES);
+
+/// Keys and values of the depth steps of up to `capacity` frames, and what the frames' steps have in common.
+#[derive(Debug, Clone)]
+pub struct DepthState {
+    pub(super) capacity: usize,
+    pub(super) layers: usize,
+    pub(super) width: usize,
+    /// Frames of the current batch.
+    pub(super) frames: usize,
+    /// Steps done by each frame.
+    pub(super) steps: Vec<u8>,
+    /// to_depth(h) + depth.last[last] of each frame, `[frames][E]`, Q12.
+    pub(super) base: Vec<i32>,
+    /// `[frame][layer][step tile]`.
+    pub(super) tiles: KvTiles,
+    /// Normalised output of the newest step, `[active][E]`, Q11.
+    pub(super) y: Vec<i16>,
+    /// Frames in the newest step.
+    pub(super) active: usize,
+}
+
+impl DepthState {
+    /// State for batches of at most `capacity` frames.
+    pub fn new(config: &FrameConfig, capacity: usize) -> Self {
+        let (layers, width) = (config.depth_layers, config.depth_d);
+        Self {
+            capacity,
+            layers,
+            width,
+            frames: 0,
+            steps: vec![0; capacity],
+            base: vec![0; capacity * width],
+            tiles: KvTiles::new(capacity * layers * STEP_TILES, width),
+            y: vec![0; capacity * width],
+            active: 0,
+        }
+    }
+
+    /// The most frames of a batch.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn tile(&self, frame: usize, layer: usize) -> usize {
+        (frame * self.layers + layer) * STEP_TILES
+    }
+}

@@ -1,0 +1,33 @@
+//! The exact integer Llama over frames (`docs/MODEL.md`).
+//!
+//! Way of the data: model file → [`FrameLlama`] (validated, weights repacked) → [`Engine`] (model + [`Isa`] + scratch) →
+//!
+//! ```text
+//! features of M frames ─[Engine::backbone, K/V in PlaneState]─▶ h (M×D)
+//! h ─[Engine::last_logits]─▶ logits of `last`
+//! h, last ─[Engine::depth_begin]─▶ DepthState ─[Engine::depth_step, k = 1..=last]─▶ logits of the coefficients
+//! h, last ─[Engine::dc]─▶ logits of DC
+//! ```
+//!
+//! Every result is an integer function of the inputs alone: kernel, batch size and the order of independent frames
+//! change the speed, never a bit. The portable code in [`kernel`] is the specification; SIMD is tested against it.
+
+mod config;
+mod depth;
+mod engine;
+mod file;
+pub mod fixed;
+pub mod kernel;
+mod kv;
+mod linear;
+mod model;
+mod plane;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use config::{ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
+pub use depth::DepthState;
+pub use engine::Engine;
+pub use kernel::{Isa, Kernel};
+pub use model::FrameLlama;
+pub use plane::{PlaneState, Position};
