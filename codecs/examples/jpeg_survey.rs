@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p lmcodec-codecs --example jpeg_survey -- FILE_OR_FOLDER...`
 
-use lmcodec_codecs::jpeg::{Limits, parse, write};
+use lmcodec_codecs::jpeg::{Limits, SideInformation, parse, write};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ fn main() {
     let (mut modelled, mut bytes_in) = (0, 0);
     let (mut parsing, mut writing) = (Duration::ZERO, Duration::ZERO);
     let mut pixels = 0u64;
+    let mut packing = Duration::ZERO;
+    let mut side_sizes = Vec::new();
     let mut reasons: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for path in &files {
         let Ok(bytes) = std::fs::read(path) else {
@@ -46,6 +48,12 @@ fn main() {
                     "{}",
                     path.display()
                 );
+                let start = Instant::now();
+                let side = image.side.to_bytes();
+                packing += start.elapsed();
+                let back = SideInformation::from_bytes(&side, &Limits::default());
+                assert_eq!(back.as_ref(), Ok(&image.side), "{}", path.display());
+                side_sizes.push((side.len(), path.clone()));
                 modelled += 1;
                 bytes_in += bytes.len();
                 pixels += u64::from(image.width) * u64::from(image.height);
@@ -69,6 +77,18 @@ fn main() {
         rate(writing),
         pixel_rate(writing)
     );
+    side_sizes.sort();
+    let total: usize = side_sizes.iter().map(|(size, _)| size).sum();
+    println!(
+        "side information: {total} bytes, {:.2} s to pack; by rank:",
+        packing.as_secs_f64()
+    );
+    for percent in [0, 10, 25, 50, 75, 90, 95, 99, 100] {
+        if let Some(last) = side_sizes.len().checked_sub(1) {
+            let (size, path) = &side_sizes[last * percent / 100];
+            println!("  {percent:3} %: {size} bytes ({})", path.display());
+        }
+    }
     for (reason, paths) in &reasons {
         println!("{} stored: {reason}", paths.len());
         for path in paths.iter().take(3) {

@@ -12,6 +12,7 @@
 //! [`encode_planes`] makes a [`JpegImage`] of pixels (`transform.rs`).
 
 mod bits;
+mod element_bytes;
 pub mod error;
 pub mod frame;
 mod huffman;
@@ -20,9 +21,11 @@ mod scan;
 mod scan_decode;
 mod scan_encode;
 pub mod side;
+mod side_bytes;
 pub mod tables;
 mod template;
 pub mod transform;
+mod varint;
 mod write;
 
 pub use error::{JpegError, Limits};

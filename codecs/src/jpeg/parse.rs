@@ -60,6 +60,8 @@ struct Parser<'a> {
     tables: DecodingTables,
     restart_interval: u16,
     scans: u32,
+    /// Tables in DQT and DHT segments.
+    table_count: u64,
 }
 
 impl<'a> Parser<'a> {
@@ -88,12 +90,16 @@ impl<'a> Parser<'a> {
             tables,
             restart_interval: 0,
             scans: 0,
+            table_count: 0,
         })
     }
 
     fn run(mut self) -> Result<JpegImage, JpegError> {
         while self.at < self.bytes.len() {
             self.element()?;
+            let most = u64::from(self.limits.max_segments);
+            let count = self.elements.len() as u64 + self.table_count;
+            Limits::check("segments and tables", count, most)?;
         }
         let Some(frame) = self.frame else {
             return Err(JpegError::malformed(self.at, "no frame header (SOF)"));
@@ -229,6 +235,11 @@ impl<'a> Parser<'a> {
                 marker,
                 payload: payload.to_vec(),
             },
+        };
+        self.table_count += match &element {
+            Element::Quantization(tables) => tables.len() as u64,
+            Element::Huffman(tables) => tables.len() as u64,
+            _ => 0,
         };
         self.elements.push(element);
         Ok(())
