@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 const STEPS: usize = 16;
 
 fn main() {
-    let m = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(32usize);
+    let m = std::env::args()
+        .nth(1)
+        .and_then(|a| a.parse().ok())
+        .unwrap_or(32usize);
     let config = default_config();
     let model = FrameLlama::from_bytes(&random_model(&config, 1)).expect("a valid model");
     let mut random = Random::new(2);
@@ -19,7 +22,8 @@ fn main() {
     let features = random.features(m * config.features);
     let step_features = random.features(m * config.depth_features);
     let dc_features = random.features(m * config.dc_features);
-    let (frames, last, prev): (Vec<u32>, _, _) = ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
+    let (frames, last, prev): (Vec<u32>, _, _) =
+        ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
     for kernel in Kernel::available() {
         let isa = Isa::new(kernel).expect("available");
         let mut engine = Engine::new(&model, isa, m);
@@ -38,7 +42,11 @@ fn main() {
                 let x = column + 2 * (2 - row);
                 for c in planes[0].done(row)..=x {
                     let positions: Vec<Position> = (0..m)
-                        .map(|i| Position { plane: i as u32, row: row as u32, column: c as u32 })
+                        .map(|i| Position {
+                            plane: i as u32,
+                            row: row as u32,
+                            column: c as u32,
+                        })
                         .collect();
                     let start = Instant::now();
                     engine.backbone(&mut planes, &positions, &features, &mut h);
