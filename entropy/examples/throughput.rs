@@ -1,6 +1,6 @@
 //! Frames a second of a typical workload (M = 32 frames a batch, 16 depth steps, DC) on one core, for every kernel.
 //!
-//! `cargo run --release -p lmcodec-entropy --features testing --example throughput [frames a batch]`
+//! `cargo run --release -p lmcodec-entropy --features testing --example throughput [frames a batch [kernel]]`
 
 use lmcodec_entropy::llama::testing::{Random, default_config, random_model};
 use lmcodec_entropy::llama::{
@@ -24,7 +24,11 @@ fn main() {
     let dc_features = random.features(m * config.dc_features);
     let (frames, last, prev): (Vec<u32>, _, _) =
         ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
-    for kernel in Kernel::available() {
+    let only = std::env::args().nth(2);
+    for kernel in Kernel::available()
+        .into_iter()
+        .filter(|k| only.as_deref().is_none_or(|o| o == k.name()))
+    {
         let isa = Isa::new(kernel).expect("available");
         let mut engine = Engine::new(&model, isa, m);
         let mut depth = DepthState::new(&config, m);

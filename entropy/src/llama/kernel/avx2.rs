@@ -65,7 +65,7 @@ fn tile<const M: usize>(
             let weights = weights.0.as_ptr().cast::<__m128i>();
             [_mm_load_si128(weights), _mm_load_si128(weights.add(1))]
         };
-        let w = w.map(|w| _mm256_cvtepi8_epi16(w));
+        let w = [_mm256_cvtepi8_epi16(w[0]), _mm256_cvtepi8_epi16(w[1])];
         for (m, acc) in acc.iter_mut().enumerate() {
             // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
             let pair = unsafe {
@@ -84,7 +84,10 @@ fn tile<const M: usize>(
     let n = panel * PANEL;
     let (mult, limit) = (load(&layer.mult[n..]), load(&layer.limit[n..]));
     for (m, acc) in acc.iter().enumerate() {
-        let value = [0, 1].map(|i| requantize(acc[i], mult[i], layer.shift, limit[i]));
+        let value = [
+            requantize(acc[0], mult[0], layer.shift, limit[0]),
+            requantize(acc[1], mult[1], layer.shift, limit[1]),
+        ];
         let at = (row + m) * layer.outputs() + n;
         match out {
             Output::Store(out) => store_i16(&mut out[at..], value),
@@ -109,8 +112,8 @@ fn tile<const M: usize>(
 #[target_feature(enable = "avx2")]
 fn requantize(acc: __m256i, mult: __m256i, shift: u32, limit: __m256i) -> __m256i {
     let even = requantize_even(acc, mult, shift, limit);
-    let [acc, mult, limit] = [acc, mult, limit].map(|x| _mm256_srli_epi64(x, 32));
-    let odd = requantize_even(acc, mult, shift, limit);
+    let (acc, mult) = (_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(mult, 32));
+    let odd = requantize_even(acc, mult, shift, _mm256_srli_epi64(limit, 32));
     _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0b1010_1010)
 }
 
@@ -144,6 +147,13 @@ fn load(values: &[i32]) -> Lanes {
             _mm256_loadu_si256(values.as_ptr().add(8).cast()),
         ]
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_i16(values: &[i16; 16]) -> __m256i {
+    // SAFETY: 32 bytes of `values`.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
 }
 
 /// Stores 16 lanes, each within i16.
@@ -186,8 +196,7 @@ pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
                 (v[lane], s[lane], c[lane]) =
                     (SIGMOID_VALUE[i], SIGMOID_SLOPE[i], SIGMOID_CURVE[i]);
             }
-            // SAFETY: 32 bytes each.
-            let [v, s, c] = [v, s, c].map(|x| unsafe { _mm256_loadu_si256(x.as_ptr().cast()) });
+            let (v, s, c) = (load_i16(&v), load_i16(&s), load_i16(&c));
             let s = _mm256_add_epi16(s, _mm256_mulhrs_epi16(c, t));
             let p = _mm256_add_epi16(v, _mm256_mulhrs_epi16(s, t));
             let complement = _mm256_sub_epi16(_mm256_set1_epi16(i16::MIN), p);
@@ -276,8 +285,18 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
             }
         }
         for (acc, out) in acc.iter().zip(out.chunks_exact_mut(LANES)) {
-            let round = |x| _mm256_srai_epi32(_mm256_add_epi32(x, _mm256_set1_epi32(1 << 14)), 15);
-            store_i16(out, acc.map(round));
+            let half = _mm256_set1_epi32(1 << 14);
+            let value = [
+                _mm256_add_epi32(acc[0], half),
+                _mm256_add_epi32(acc[1], half),
+            ];
+            store_i16(
+                out,
+                [
+                    _mm256_srai_epi32(value[0], 15),
+                    _mm256_srai_epi32(value[1], 15),
+                ],
+            );
         }
     }
 }
