@@ -6,6 +6,8 @@
 
 pub mod batch;
 pub mod device;
+pub mod export;
 pub mod loss;
 pub mod model;
+pub mod parity;
 pub mod train;

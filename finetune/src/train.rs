@@ -332,16 +332,21 @@ fn step_gradients(
     device: &Device,
 ) -> (GradientsParams, Bits) {
     let symbols: usize = batches.iter().map(|b| b.frames() + b.steps()).sum();
-    let one = |batch: &Batch, cache: &mut PositionCache| {
+    let one = |model: &FrameLlama, batch: &Batch, cache: &mut PositionCache| {
         let result = batch_loss(model, batch, cache, device);
         let gradients = (result.loss.clone() * (1.0 / symbols as f64)).backward();
         (GradientsParams::from_grads(gradients, model), result.bits())
     };
     if let ([batch], [cache]) = (batches, &mut *caches) {
-        return one(batch, cache);
+        return one(model, batch, cache);
     }
+    // Leaves of their own for every worker: threads that share leaves share one autodiff graph, and a backward pass in one
+    // consumes what another still needs.
+    let forks: Vec<FrameLlama> = batches.iter().map(|_| model.clone().fork(device)).collect();
     let parts: Vec<_> = std::thread::scope(|scope| {
-        let handles: Vec<_> = batches.iter().zip(caches).map(|(b, c)| scope.spawn(|| one(b, c))).collect();
+        let one = &one;
+        let handles: Vec<_> =
+            forks.iter().zip(batches).zip(caches).map(|((m, b), c)| scope.spawn(move || one(m, b, c))).collect();
         handles.into_iter().map(|h| h.join().expect("a worker panicked")).collect()
     });
     let mut sum = GradientsAccumulator::new();

@@ -1,6 +1,7 @@
 //! Serialized form of one element of the side information, and of a scan's deviations.
 
 use super::error::JpegError;
+use super::known_segments::{closest_segment, known_segment};
 use super::side::{
     BrokenInterval, Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding,
     QuantizationTable, Scan, ScanComponent,
@@ -18,6 +19,8 @@ const STANDALONE: u8 = 5;
 const BYTES: u8 = 6;
 /// JFIF APP0 without a thumbnail: minor version, unit, densities.
 const JFIF: u8 = 7;
+/// A segment of `known_segments.rs`: number, differences.
+const KNOWN: u8 = 8;
 /// A segment whose marker is below 0xC0.
 const RESERVED_SEGMENT: u8 = 9;
 
@@ -77,6 +80,16 @@ pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
                 put_varint(out, u64::from(u16::from_be_bytes([yh, yl])));
                 return;
             }
+            if let Some((number, patches)) = closest_segment(*marker, payload) {
+                out.extend_from_slice(&[KNOWN, number]);
+                put_varint(out, patches.len() as u64);
+                let mut previous = 0;
+                for (at, byte) in patches {
+                    put_step(out, &mut previous, at as u32);
+                    out.push(byte);
+                }
+                return;
+            }
             if *marker < 0xC0 {
                 out.push(RESERVED_SEGMENT);
             }
@@ -125,6 +138,21 @@ pub(crate) fn read_element(
                 marker: 0xE0,
                 payload: [&b"JFIF\0"[..], &[1, minor, unit, xh, xl, yh, yl, 0, 0][..]].concat(),
             }
+        }
+        KNOWN => {
+            let number = reader.byte()?;
+            let Some((marker, mut payload)) = known_segment(number) else {
+                return Err(reader.error(format!("known segment {number}")));
+            };
+            let mut at = 0;
+            for _ in 0..reader.count("differences")? {
+                let at = read_step(reader, "position", &mut at)?;
+                let byte = reader.byte()?;
+                *payload
+                    .get_mut(at as usize)
+                    .ok_or_else(|| reader.error(format!("position {at} in a segment")))? = byte;
+            }
+            Element::Segment { marker, payload }
         }
         tag => {
             let marker = match tag {

@@ -13,10 +13,13 @@
 
 mod bits;
 mod element_bytes;
+mod eob_runs;
 pub mod error;
 pub mod frame;
 mod huffman;
+mod known_segments;
 mod parse;
+mod progressive_decode;
 mod scan;
 mod scan_decode;
 mod scan_encode;

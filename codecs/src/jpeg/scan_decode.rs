@@ -4,11 +4,12 @@
 //! still gives the coefficients of its whole MCUs and all its bytes back.
 
 use super::bits::{BitReader, stuffed_position, unstuff};
+use super::eob_runs::EobState;
 use super::error::JpegError;
 use super::frame::{ComponentLayout, FrameHeader};
 use super::huffman::{Decoded, DecodingTable, extend};
-use super::scan::{CORRECTION_LIMIT, Procedure, ScanGeometry};
-use super::side::{BrokenInterval, Deviations, EobRuns, Padding, Scan};
+use super::scan::{Procedure, ScanGeometry};
+use super::side::{BrokenInterval, Deviations, Padding, Scan};
 
 /// The Huffman tables in force: DC and AC, four destinations each.
 #[derive(Default)]
@@ -77,7 +78,10 @@ pub(crate) fn decode_scan(
     let mut at = input.start;
     let blocks_per_mcu = geometry.blocks_per_mcu();
     for interval in 0..geometry.intervals() {
-        let end = unstuff(input.bytes, at, &mut unstuffed);
+        let mut end = unstuff(input.bytes, at, &mut unstuffed);
+        if interval + 1 < geometry.intervals() {
+            end.marker = next_restart(input.bytes, end.marker);
+        }
         let mcus = geometry.mcus_of(interval);
         let mcu_count = mcus.len();
         state.ordinal = (mcus.start * blocks_per_mcu) as u32;
@@ -119,6 +123,28 @@ pub(crate) fn decode_scan(
     Ok(at)
 }
 
+/// Where a damaged interval ends: passes over markers at `at` that no file has inside or between
+/// scans (data was overwritten) if an RST marker follows them.
+fn next_restart(bytes: &[u8], at: usize) -> usize {
+    let mut next = at;
+    while let Some(&marker) = bytes.get(next + 1) {
+        match marker {
+            0xD0..=0xD7 => return next,
+            0x02..=0xBF | 0xF0..=0xFD => next = marker_after(bytes, next + 2),
+            _ => return at,
+        }
+    }
+    at
+}
+
+/// The next marker from `at` on, or the end.
+fn marker_after(bytes: &[u8], at: usize) -> usize {
+    let mut pairs = bytes.get(at..).unwrap_or_default().windows(2);
+    pairs
+        .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF))
+        .map_or(bytes.len(), |distance| at + distance)
+}
+
 /// How far the decoding of an interval came.
 struct Progress {
     /// MCUs that are whole.
@@ -127,21 +153,21 @@ struct Progress {
     position: usize,
 }
 
-struct ScanState<'a> {
-    procedure: Procedure,
+pub(crate) struct ScanState<'a> {
+    pub procedure: Procedure,
     /// By position in the scan header; empty where the procedure needs none.
-    dc_tables: Vec<&'a DecodingTable>,
-    ac_tables: Vec<&'a DecodingTable>,
-    band: (usize, usize),
-    low: u32,
-    predictions: [i32; 4],
-    eob: EobState,
+    pub dc_tables: Vec<&'a DecodingTable>,
+    pub ac_tables: Vec<&'a DecodingTable>,
+    pub band: (usize, usize),
+    pub low: u32,
+    pub predictions: [i32; 4],
+    pub eob: EobState,
     /// Ordinal of the next block in the scan.
-    ordinal: u32,
-    zero_runs: Vec<(u32, u8, bool)>,
+    pub ordinal: u32,
+    pub zero_runs: Vec<(u32, u8, bool)>,
     /// Coefficients changed since the last MCU boundary at which nothing was pending:
     /// (component, index, old value).
-    undo: Vec<(u8, u32, i16)>,
+    pub undo: Vec<(u8, u32, i16)>,
 }
 
 impl ScanState<'_> {
@@ -308,290 +334,6 @@ impl ScanState<'_> {
             self.zero_runs.push((self.ordinal, zero_runs, false));
         }
         Some(())
-    }
-
-    /// Changes a coefficient of a progressive scan.
-    #[inline(always)]
-    fn set(&mut self, place: (usize, usize), block: &mut [i16; 64], k: usize, value: i16) {
-        let index = (place.1 * 64 + k) as u32;
-        self.undo.push((place.0 as u8, index, block[k]));
-        block[k] = value;
-    }
-
-    fn ac_first(
-        &mut self,
-        place: (usize, usize),
-        block: &mut [i16; 64],
-        reader: &mut BitReader<'_>,
-    ) -> Option<()> {
-        if self.eob.run > 0 {
-            self.eob.continue_run(0);
-            return Some(());
-        }
-        let table = *self.ac_tables.first()?;
-        let (mut k, end) = self.band;
-        let mut zero_runs = 0;
-        let mut coded = false;
-        while k <= end {
-            reader.ensure_32();
-            let (run, value) = match table.coefficient(reader) {
-                Decoded::Coefficient { run, value } => (run, i32::from(value)),
-                Decoded::Symbol(0xF0) => {
-                    k += 16;
-                    zero_runs += 1;
-                    coded = true;
-                    continue;
-                }
-                Decoded::Symbol(symbol) => {
-                    let size = u32::from(symbol & 15);
-                    if size == 0 {
-                        if zero_runs != 0 {
-                            self.zero_runs.push((self.ordinal, zero_runs, true));
-                        }
-                        self.eob
-                            .begin_run(symbol >> 4, self.ordinal, coded, 0, reader);
-                        return Some(());
-                    }
-                    (symbol >> 4, extend(reader.take(size), size))
-                }
-                Decoded::Invalid => return None,
-            };
-            k += usize::from(run);
-            if k > end {
-                return None;
-            }
-            let value = i16::try_from(value << self.low).ok()?;
-            if value == i16::MIN {
-                return None;
-            }
-            self.set(place, block, k, value);
-            k += 1;
-            zero_runs = 0;
-            coded = true;
-        }
-        if zero_runs != 0 {
-            if k != end + 1 {
-                return None;
-            }
-            self.zero_runs.push((self.ordinal, zero_runs, false));
-        }
-        self.eob.no_run();
-        Some(())
-    }
-
-    fn ac_refine(
-        &mut self,
-        place: (usize, usize),
-        block: &mut [i16; 64],
-        reader: &mut BitReader<'_>,
-    ) -> Option<()> {
-        let (start, end) = self.band;
-        if self.eob.run > 0 {
-            let corrections = self.correct(place, block, start, reader)?;
-            self.eob.continue_run(corrections);
-            return Some(());
-        }
-        let table = *self.ac_tables.first()?;
-        let mut k = start;
-        let mut coded = false;
-        while k <= end {
-            reader.ensure_32();
-            let symbol = table.symbol(reader)?;
-            let (mut run, size) = (symbol >> 4, symbol & 15);
-            let new = match size {
-                0 if run < 15 => {
-                    self.eob.begin_run(run, self.ordinal, coded, 0, reader);
-                    let corrections = self.correct(place, block, k, reader)?;
-                    self.eob.add_corrections(corrections);
-                    return Some(());
-                }
-                0 => 0,
-                1 => {
-                    if reader.take(1) != 0 {
-                        1i16 << self.low
-                    } else {
-                        -1 << self.low
-                    }
-                }
-                _ => return None,
-            };
-            coded = true;
-            // Skip `run` coefficients without history, correct those with one on the way.
-            while k <= end {
-                if block[k] != 0 {
-                    self.correct_one(place, block, k, reader)?;
-                } else if run == 0 {
-                    break;
-                } else {
-                    run -= 1;
-                }
-                k += 1;
-            }
-            if k > end {
-                // Neither a new coefficient nor a ZRL may lie behind the band.
-                return None;
-            }
-            if new != 0 {
-                self.set(place, block, k, new);
-            }
-            k += 1;
-        }
-        self.eob.no_run();
-        Some(())
-    }
-
-    /// Reads the correction bits of the coefficients with history from `k` to the end of the
-    /// band; returns how many there were.
-    fn correct(
-        &mut self,
-        place: (usize, usize),
-        block: &mut [i16; 64],
-        k: usize,
-        reader: &mut BitReader<'_>,
-    ) -> Option<u32> {
-        let mut corrections = 0;
-        for k in k..=self.band.1 {
-            if block[k] != 0 {
-                self.correct_one(place, block, k, reader)?;
-                corrections += 1;
-            }
-        }
-        Some(corrections)
-    }
-
-    #[inline(always)]
-    fn correct_one(
-        &mut self,
-        place: (usize, usize),
-        block: &mut [i16; 64],
-        k: usize,
-        reader: &mut BitReader<'_>,
-    ) -> Option<()> {
-        reader.ensure_32();
-        if reader.take(1) != 0 {
-            let bit = 1i16 << self.low;
-            // A bit that is set already would be lost.
-            if block[k].unsigned_abs() & bit as u16 != 0 {
-                return None;
-            }
-            let value = if block[k] > 0 {
-                block[k].checked_add(bit)?
-            } else {
-                block[k].checked_sub(bit)?
-            };
-            if value == i16::MIN {
-                return None;
-            }
-            self.set(place, block, k, value);
-        }
-        Some(())
-    }
-}
-
-/// Runs of EOBs in a progressive AC scan, and where they are cut short.
-#[derive(Default)]
-struct EobState {
-    /// Blocks of the current run after this one.
-    run: u32,
-    /// Length of the last run, whether it has ended in the preceding block, its last block.
-    length: u32,
-    ended: bool,
-    last_block: u32,
-    /// Correction bits of the last run.
-    corrections: u32,
-    /// Runs cut although the next block continues them: (last block, length, whether libjpeg's
-    /// buffer of correction bits was full).
-    cuts: Vec<(u32, u16, bool)>,
-    /// Runs that went on although that buffer was full.
-    overfull: u32,
-    longest: u32,
-}
-
-impl EobState {
-    fn begin_interval(&mut self) {
-        self.run = 0;
-        self.ended = false;
-    }
-
-    fn mark(&self) -> (usize, u32, u32) {
-        (self.cuts.len(), self.overfull, self.longest)
-    }
-
-    fn reset_to(&mut self, mark: (usize, u32, u32)) {
-        self.cuts.truncate(mark.0);
-        self.overfull = mark.1;
-        self.longest = mark.2;
-        self.run = 0;
-    }
-
-    /// Symbol EOBn has been read in block `ordinal`, after other symbols of it or (`!coded`) as
-    /// the first. At least 14 bits must be available.
-    fn begin_run(
-        &mut self,
-        exponent: u8,
-        ordinal: u32,
-        coded: bool,
-        corrections: u32,
-        reader: &mut BitReader<'_>,
-    ) {
-        if self.ended && !coded {
-            let full = self.corrections > CORRECTION_LIMIT;
-            self.cuts.push((self.last_block, self.length as u16, full));
-        }
-        let exponent = u32::from(exponent);
-        let extra = if exponent == 0 {
-            0
-        } else {
-            reader.take(exponent)
-        };
-        self.length = (1 << exponent) + extra;
-        self.longest = self.longest.max(self.length);
-        self.run = self.length - 1;
-        self.last_block = ordinal.saturating_add(self.run);
-        self.corrections = corrections;
-        self.ended = self.run == 0;
-    }
-
-    fn add_corrections(&mut self, corrections: u32) {
-        self.corrections += corrections;
-        if self.run > 0 && self.corrections > CORRECTION_LIMIT {
-            self.overfull += 1;
-        }
-    }
-
-    fn continue_run(&mut self, corrections: u32) {
-        self.run -= 1;
-        self.ended = self.run == 0;
-        self.add_corrections(corrections);
-    }
-
-    /// A block has ended without EOB.
-    fn no_run(&mut self) {
-        self.ended = false;
-    }
-
-    /// The parameters that explain the cuts with the shortest list.
-    fn finish(self) -> EobRuns {
-        let limit = self.overfull == 0;
-        let unexplained = |longest: u32| -> Vec<u32> {
-            self.cuts
-                .iter()
-                .filter(|&&(_, length, full)| u32::from(length) != longest && !(limit && full))
-                .map(|&(block, ..)| block)
-                .collect()
-        };
-        let usual = unexplained(0x7FFF);
-        let observed = unexplained(self.longest);
-        let (longest, cuts) = if observed.len() < usual.len() {
-            (self.longest as u16, observed)
-        } else {
-            (0x7FFF, usual)
-        };
-        EobRuns {
-            longest,
-            correction_limit: limit,
-            cuts,
-        }
     }
 }
 

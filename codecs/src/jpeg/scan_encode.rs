@@ -428,8 +428,8 @@ impl<'a> ScanCoder<'a> {
         let last_new = (start..=end).rev().find(|&k| bit(k) == 1).unwrap_or(0);
         let mut run = 0;
         // Correction bits of this block stand behind those of the pending run of EOBs.
-        for k in start..=end {
-            let value = u32::from(block[k].unsigned_abs() >> self.low);
+        for (k, &coefficient) in block.iter().enumerate().take(end + 1).skip(start) {
+            let value = u32::from(coefficient.unsigned_abs() >> self.low);
             if value == 0 {
                 run += 1;
                 continue;
@@ -445,7 +445,7 @@ impl<'a> ScanCoder<'a> {
                 continue;
             }
             self.end_eob_run(sink, table);
-            let positive = u32::from(block[k] > 0);
+            let positive = u32::from(coefficient > 0);
             sink.symbol(true, table, (run << 4 | 1) as u8, positive, 1);
             self.write_corrections(sink);
             run = 0;
