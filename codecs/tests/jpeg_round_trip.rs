@@ -153,12 +153,12 @@ fn generated(
             }
             let kind = numbers.below(4);
             block[0] = numbers.below(2047) as i16 - 1023;
-            for k in 1..64 {
+            for value in &mut block[1..] {
                 if numbers.below(64) < [0, 2, 12, 50][kind as usize] {
                     let sizes = if numbers.below(30) == 0 { 10 } else { 3 };
                     let size = numbers.below(sizes) + 1;
                     let magnitude = numbers.below(1 << size) as i16;
-                    block[k] = if numbers.below(2) == 0 {
+                    *value = if numbers.below(2) == 0 {
                         magnitude
                     } else {
                         -magnitude
