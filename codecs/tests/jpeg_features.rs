@@ -74,6 +74,18 @@ fn libjpeg_files_have_little_side_information() {
 }
 
 #[test]
+fn jfif_densities_cost_little() {
+    let mut bytes = encode(&EncodeOptions::default());
+    for (dots, most) in [(72u16, 8), (100, 9), (300, 10)] {
+        bytes[13] = 1;
+        bytes[14..16].copy_from_slice(&dots.to_be_bytes());
+        bytes[16..18].copy_from_slice(&dots.to_be_bytes());
+        let size = side_bytes(&round_trip(&bytes));
+        assert!(size <= most, "{size} bytes for {dots} dpi");
+    }
+}
+
+#[test]
 fn application_segments_and_comments() {
     let bytes = encode(&EncodeOptions::default());
     let text = b"a comment that repeats, that repeats, that repeats, that repeats";

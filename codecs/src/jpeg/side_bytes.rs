@@ -187,7 +187,12 @@ impl SideInformation {
         for element in self.elements.iter().rev() {
             match element {
                 Element::Segment { marker, payload } if [0xE0, 0xEE].contains(marker) => {
-                    let known = APPLICATIONS.iter().find(|application| {
+                    let dots = match payload.as_slice() {
+                        [.., high, low, 0, 0] => u16::from_be_bytes([*high, *low]),
+                        _ => 0,
+                    };
+                    let with_dots = [Application::JfifDots(dots)];
+                    let known = APPLICATIONS.iter().chain(&with_dots).find(|application| {
                         application
                             .segment()
                             .is_some_and(|(known, bytes)| known == *marker && bytes == *payload)
