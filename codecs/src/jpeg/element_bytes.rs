@@ -6,6 +6,7 @@ use super::side::{
     BrokenInterval, Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding,
     QuantizationTable, Scan, ScanComponent,
 };
+use super::tables::{natural_to_zigzag, zigzag_to_natural};
 use super::template::annex_k;
 use super::varint::{ByteReader, put_varint};
 
@@ -192,9 +193,19 @@ fn annex_k_reference(values: &[u16; 64]) -> Option<u8> {
     None
 }
 
+/// The reference that says: the transposed table of the reference that follows (rotated photos).
+const TRANSPOSED: u8 = 125;
+
+fn transposed(values: &[u16; 64]) -> [u16; 64] {
+    let natural = zigzag_to_natural(values);
+    natural_to_zigzag(&std::array::from_fn(|n| natural[n % 8 * 8 + n / 8]))
+}
+
 fn put_quantization_table(out: &mut Vec<u8>, table: &QuantizationTable) {
     out.push(u8::from(table.wide) << 4 | table.destination);
-    match annex_k_reference(&table.values) {
+    let reference = annex_k_reference(&table.values);
+    match reference.or_else(|| annex_k_reference(&transposed(&table.values))) {
+        Some(of) if reference.is_none() => out.extend_from_slice(&[TRANSPOSED, of]),
         Some(reference) => out.push(reference),
         None => {
             out.push(0);
@@ -214,9 +225,14 @@ fn read_quantization_table(reader: &mut ByteReader<'_>) -> Result<QuantizationTa
     if class >> 4 > 1 || destination > 3 {
         return Err(reader.error(format!("quantization table {class:#04x}")));
     }
-    let reference = reader.byte()?;
+    let mut reference = reader.byte()?;
+    let transpose = reference == TRANSPOSED;
+    if transpose {
+        reference = reader.byte()?;
+    }
     let (chrominance, quality) = (reference >= 128, reference & 127);
-    let values = match quality {
+    let mut values = match quality {
+        125.. => return Err(reader.error(format!("quantization reference {reference}"))),
         0 if chrominance => return Err(reader.error("quantization table of quality 0")),
         0 => {
             let mut values = [0; 64];
@@ -234,6 +250,9 @@ fn read_quantization_table(reader: &mut ByteReader<'_>) -> Result<QuantizationTa
         1..=100 => annex_k(chrominance, quality, true),
         _ => annex_k(chrominance, quality - 100, false),
     };
+    if transpose {
+        values = transposed(&values);
+    }
     if !wide && values.iter().any(|&value| value > 255) {
         return Err(reader.error("an 8-bit quantization table with larger entries"));
     }

@@ -312,7 +312,7 @@ mod tests {
         }
         let (counts, symbols) = optimal_code(&histogram).unwrap();
         assert_eq!(symbols.len(), 30);
-        assert_eq!(symbols[0], 29);
+        assert!(symbols[..2].contains(&29));
         assert!(is_code(&counts, &symbols));
         assert_eq!(optimal_code(&[0; 256]), None);
     }

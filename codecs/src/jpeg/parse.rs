@@ -8,9 +8,9 @@ use super::side::{
     Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent,
     SideInformation,
 };
-use super::write::{recognise_optimal_tables, write};
+use super::write::{recognise_optimal_tables, write_counted};
 
-/// Parses a JPEG file and checks that [`write`] gives the same bytes back.
+/// Parses a JPEG file and checks that [`super::write()`] gives the same bytes back.
 ///
 /// Modelled are baseline, extended sequential and progressive Huffman-coded files of 8 bits with
 /// 1..=4 components. Truncated and damaged files give the coefficients of the MCUs that decode;
@@ -23,8 +23,8 @@ use super::write::{recognise_optimal_tables, write};
 /// * [`JpegError::Limit`]: larger than `limits` allow.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<JpegImage, JpegError> {
     let mut image = Parser::new(bytes, limits)?.run()?;
-    recognise_optimal_tables(&mut image);
-    let rewritten = write(&image).map_err(|error| {
+    let counted = recognise_optimal_tables(&mut image);
+    let rewritten = write_counted(&image, counted).map_err(|error| {
         JpegError::unsupported(0, format!("the file cannot be written back: {error}"))
     })?;
     if rewritten == bytes {

@@ -494,13 +494,33 @@ impl<'a> ScanCoder<'a> {
 /// One bit for each coefficient that is not zero.
 #[inline(always)]
 fn nonzero(block: &[i16; 64]) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, &value) in flags.iter_mut().zip(block) {
+        *flag = u8::from(value != 0);
+    }
     let mut mask = 0u64;
-    for (group, lane) in block.as_chunks::<8>().0.iter().enumerate() {
-        let mut bits = 0u64;
-        for (at, &value) in lane.iter().enumerate() {
-            bits |= u64::from(value != 0) << at;
-        }
+    for (group, lane) in flags.as_chunks::<8>().0.iter().enumerate() {
+        // The product gathers the lowest bits of eight bytes in its highest byte.
+        let bits = u64::from_le_bytes(*lane).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask |= bits << (group * 8);
     }
     mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonzero_coefficients_set_their_bits() {
+        let mut state = 3u64;
+        for _ in 0..500 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let mask = state ^ state >> 31;
+            let block = std::array::from_fn(|k| (mask >> k & 1) as i16 * -256);
+            assert_eq!(nonzero(&block), mask);
+        }
+    }
 }

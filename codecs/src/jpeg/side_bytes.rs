@@ -7,7 +7,7 @@
 //!          bit 4      one DQT segment for all tables bit 6  a restart interval follows
 //! byte 1   bits 0..2  APP segment of the template    bits 3..7  kind of frame (0: listed)
 //! byte 2   quality of the template's quantization tables, 0 for none
-//! varints  width, height; [frame]; [restart interval]; [edits; deviations]
+//! varints  [dots per inch]; width, height; [frame]; [restart interval]; [edits; deviations]
 //! ```
 //! Edits turn the template's elements into the file's: their number, then for each: elements
 //! copied, elements left out, elements inserted, and these. The rest is copied. Deviations are
@@ -31,11 +31,14 @@ const RESTART: u8 = 64;
 const APPLICATIONS: [Application; 6] = [
     Application::None,
     Application::JfifAspect,
-    Application::Jfif72,
+    Application::JfifDots(72),
     Application::Adobe(0),
     Application::Adobe(1),
     Application::Adobe(2),
 ];
+
+/// Number of the APP segment JFIF with any number of dots per inch, which follows.
+const JFIF_DOTS: u8 = 6;
 
 /// Components of the frames that have a number: first identifier, then for each component
 /// sampling factors (h, v) and quantization table.
@@ -77,8 +80,16 @@ impl SideInformation {
         let mut body = Vec::new();
         let application = APPLICATIONS.iter().position(|a| *a == template.application);
         let kind = frame_kind(&self.frame);
-        body.push(application.unwrap_or(0) as u8 | kind << 3);
+        let application = application.map_or(JFIF_DOTS, |known| known as u8);
+        body.push(application | kind << 3);
         body.push(template.quality);
+        if application == JFIF_DOTS {
+            let dots = match template.application {
+                Application::JfifDots(dots) => dots,
+                _ => 72,
+            };
+            put_varint(&mut body, u64::from(dots));
+        }
         put_varint(&mut body, u64::from(self.frame.width));
         put_varint(&mut body, u64::from(self.frame.height));
         if kind == 0 {
@@ -176,7 +187,12 @@ impl SideInformation {
         for element in self.elements.iter().rev() {
             match element {
                 Element::Segment { marker, payload } if [0xE0, 0xEE].contains(marker) => {
-                    let known = APPLICATIONS.iter().find(|application| {
+                    let dots = match payload.as_slice() {
+                        [.., high, low, 0, 0] => u16::from_be_bytes([*high, *low]),
+                        _ => 0,
+                    };
+                    let with_dots = [Application::JfifDots(dots)];
+                    let known = APPLICATIONS.iter().chain(&with_dots).find(|application| {
                         application
                             .segment()
                             .is_some_and(|(known, bytes)| known == *marker && bytes == *payload)
@@ -235,13 +251,16 @@ fn read_body(
     limits: &Limits,
 ) -> Result<SideInformation, JpegError> {
     let kinds = reader.byte()?;
-    let Some(&application) = APPLICATIONS.get(usize::from(kinds & 7)) else {
-        return Err(reader.error(format!("APP segment {}", kinds & 7)));
-    };
     let quality = reader.byte()?;
     if quality > 100 {
         return Err(reader.error(format!("quality {quality}, at most 100")));
     }
+    let application = match kinds & 7 {
+        JFIF_DOTS => Application::JfifDots(reader.varint("dots per inch", 0xFFFF)? as u16),
+        number => *APPLICATIONS
+            .get(usize::from(number))
+            .ok_or_else(|| reader.error(format!("APP segment {number}")))?,
+    };
     let width = reader.varint("width", 0xFFFF)? as u16;
     let height = reader.varint("height", 0xFFFF)? as u16;
     let (marker, components) = match kinds >> 3 {
@@ -433,11 +452,15 @@ fn edits<'a>(predicted: &[Element], actual: &'a [Element]) -> Vec<Edit<'a>> {
     edits
 }
 
+/// The brotli stream of `body`; `None` where it cannot be smaller.
 fn compress(body: &[u8]) -> Option<Vec<u8>> {
+    if body.len() < 16 {
+        return None;
+    }
     let parameters = brotli::enc::BrotliEncoderParams {
         // Beyond a few MiB (truncated files, long trailers) the best effort takes too long.
         quality: if body.len() > 4 << 20 { 9 } else { 11 },
-        lgwin: 24,
+        lgwin: (body.len().max(1).ilog2() as i32 + 1).clamp(10, 24),
         size_hint: body.len(),
         ..Default::default()
     };

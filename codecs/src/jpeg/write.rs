@@ -1,5 +1,8 @@
 //! Coefficients and side information → the JPEG file (T.81 Annex B).
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::error::JpegError;
 use super::frame::{ComponentLayout, FrameHeader, JpegImage};
 use super::huffman::{EncodingTable, is_code, optimal_code};
@@ -14,6 +17,11 @@ use super::side::{Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan};
 /// counts, values without a Huffman code, too few padding bits. [`JpegError::Malformed`] when
 /// the side information contradicts itself.
 pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
+    write_counted(image, Counted::new())
+}
+
+/// [`write`] with symbol counts that are known already.
+pub(crate) fn write_counted(image: &JpegImage, counted: Counted) -> Result<Vec<u8>, JpegError> {
     let frame = &image.side.frame;
     frame.validate(0)?;
     let layout = frame.layout();
@@ -33,7 +41,7 @@ pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
         dc: Default::default(),
         ac: Default::default(),
         restart_interval: 0,
-        counted: None,
+        counted,
     };
     // Motion-JPEG frames leave out the DHT segments and mean the tables of Annex K.
     for destination in 0..2u8 {
@@ -55,10 +63,10 @@ pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
 }
 
 /// Replaces explicit Huffman tables by [`HuffmanCodes::Optimal`] where that gives the same
-/// table.
-pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) {
+/// table. Returns the symbol counts of the scans that have been looked at.
+pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) -> Counted {
     let layout = image.side.frame.layout();
-    let mut counted = None;
+    let mut counted = Counted::new();
     let mut found = Vec::new();
     for (index, element) in image.side.elements.iter().enumerate() {
         let Element::Huffman(tables) = element else {
@@ -84,10 +92,11 @@ pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) {
             table.codes = HuffmanCodes::Optimal;
         }
     }
+    counted
 }
 
-/// The symbol counts of a scan, by the index of its element.
-type Counted = Option<(usize, Box<Histogram>)>;
+/// The symbol counts of scans, by the index of their element.
+pub(crate) type Counted = BTreeMap<usize, Box<Histogram>>;
 
 /// The optimal code for table `position` of the DHT element `index`: that of the next scan that
 /// uses its destination before another definition.
@@ -131,28 +140,24 @@ fn optimal_table(
         }
     }
     let (later, scan) = user.ok_or_else(unused)?;
-    if counted.as_ref().is_none_or(|(of, _)| *of != later) {
-        let restart_interval = elements[..later]
-            .iter()
-            .rev()
-            .find_map(|element| match element {
+    let histogram = match counted.entry(later) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let restart_interval = elements[..later].iter().rev().find_map(|e| match e {
                 Element::RestartInterval(mcus) => Some(*mcus),
                 _ => None,
-            })
-            .unwrap_or(0);
-        let histogram = count_symbols(&ScanSource {
-            frame: &image.side.frame,
-            layout,
-            components: &image.components,
-            restart_interval,
-            scan,
-        })?;
-        *counted = Some((later, histogram));
-    }
-    let histogram = counted.as_ref().map(|(_, histogram)| histogram);
-    histogram
-        .map(|h| if ac { &h.ac } else { &h.dc })
-        .and_then(|tables| optimal_code(&tables[usize::from(destination & 3)]))
+            });
+            unknown.insert(count_symbols(&ScanSource {
+                frame: &image.side.frame,
+                layout,
+                components: &image.components,
+                restart_interval: restart_interval.unwrap_or(0),
+                scan,
+            })?)
+        }
+    };
+    let tables = if ac { &histogram.ac } else { &histogram.dc };
+    optimal_code(&tables[usize::from(destination & 3)])
         .ok_or_else(|| JpegError::uncodable("an optimal Huffman table without symbols"))
 }
 
