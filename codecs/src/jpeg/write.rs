@@ -47,9 +47,7 @@ pub(crate) fn write_counted(image: &JpegImage, counted: Counted) -> Result<Vec<u
     for destination in 0..2u8 {
         let table = |which: u8| {
             let codes = HuffmanCodes::Standard(which);
-            codes
-                .listed()
-                .map(|(counts, symbols)| EncodingTable::new(counts, symbols))
+            codes.listed().map(|(counts, symbols)| EncodingTable::new(counts, symbols))
         };
         writer.dc[usize::from(destination)] = table(destination);
         writer.ac[usize::from(destination)] = table(destination + 2);
@@ -126,9 +124,7 @@ fn optimal_table(
     for (later, element) in elements.iter().enumerate().skip(index + 1) {
         match element {
             Element::Huffman(tables)
-                if tables
-                    .iter()
-                    .any(|table| (table.ac, table.destination) == (ac, destination)) =>
+                if tables.iter().any(|table| (table.ac, table.destination) == (ac, destination)) =>
             {
                 break;
             }
@@ -164,11 +160,7 @@ fn optimal_table(
 fn uses(frame: &FrameHeader, scan: &Scan, ac: bool, destination: u8) -> Result<bool, JpegError> {
     let (needs_dc, needs_ac) = Procedure::of(frame, scan, 0)?.tables();
     Ok(scan.components.iter().any(|component| {
-        if ac {
-            needs_ac && component.ac_table == destination
-        } else {
-            needs_dc && component.dc_table == destination
-        }
+        if ac { needs_ac && component.ac_table == destination } else { needs_dc && component.dc_table == destination }
     }))
 }
 
@@ -214,10 +206,7 @@ impl FileWriter<'_> {
 
     fn segment(&mut self, marker: u8, payload: &[u8]) -> Result<(), JpegError> {
         let length = u16::try_from(payload.len() + 2).map_err(|_| {
-            JpegError::uncodable(format!(
-                "segment 0xFF{marker:02X} of {} bytes, at most 65533",
-                payload.len()
-            ))
+            JpegError::uncodable(format!("segment 0xFF{marker:02X} of {} bytes, at most 65533", payload.len()))
         })?;
         self.bytes.extend_from_slice(&[0xFF, marker]);
         self.bytes.extend_from_slice(&length.to_be_bytes());
@@ -226,31 +215,19 @@ impl FileWriter<'_> {
     }
 
     /// Puts tables in force; returns the payload of their DHT segment.
-    fn define_huffman_tables(
-        &mut self,
-        index: usize,
-        tables: &[HuffmanTable],
-    ) -> Result<Vec<u8>, JpegError> {
+    fn define_huffman_tables(&mut self, index: usize, tables: &[HuffmanTable]) -> Result<Vec<u8>, JpegError> {
         let mut payload = Vec::new();
         for (position, table) in tables.iter().enumerate() {
             let derived;
             let (counts, symbols) = match table.codes.listed() {
                 Some(listed) => listed,
                 None => {
-                    derived = optimal_table(
-                        self.image,
-                        &self.layout,
-                        index,
-                        position,
-                        &mut self.counted,
-                    )?;
+                    derived = optimal_table(self.image, &self.layout, index, position, &mut self.counted)?;
                     (&derived.0, derived.1.as_slice())
                 }
             };
             if !is_code(counts, symbols) || table.destination > 3 {
-                return Err(JpegError::uncodable(
-                    "a Huffman table that is no prefix code",
-                ));
+                return Err(JpegError::uncodable("a Huffman table that is no prefix code"));
             }
             payload.push(u8::from(table.ac) << 4 | table.destination);
             payload.extend_from_slice(counts);
@@ -283,11 +260,8 @@ impl FileWriter<'_> {
             scan,
         };
         let bytes = std::mem::take(&mut self.bytes);
-        let writer = ScanWriter::new(
-            bytes,
-            self.dc.each_ref().map(Option::as_ref),
-            self.ac.each_ref().map(Option::as_ref),
-        );
+        let writer =
+            ScanWriter::new(bytes, self.dc.each_ref().map(Option::as_ref), self.ac.each_ref().map(Option::as_ref));
         self.bytes = encode_scan(&source, writer)?;
         Ok(())
     }
@@ -314,11 +288,7 @@ fn frame_payload(frame: &FrameHeader) -> Vec<u8> {
     payload.extend_from_slice(&frame.width.to_be_bytes());
     payload.push(frame.components.len() as u8);
     for component in &frame.components {
-        payload.extend_from_slice(&[
-            component.id,
-            component.h << 4 | component.v,
-            component.quantization_selector,
-        ]);
+        payload.extend_from_slice(&[component.id, component.h << 4 | component.v, component.quantization_selector]);
     }
     payload
 }
