@@ -12,9 +12,10 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
         let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         paths.iter().for_each(|path| collect(path, files));
-    } else if path.extension().is_some_and(|extension| {
-        ["jpg", "jpeg"].contains(&extension.to_string_lossy().to_lowercase().as_str())
-    }) {
+    } else if path
+        .extension()
+        .is_some_and(|extension| ["jpg", "jpeg"].contains(&extension.to_string_lossy().to_lowercase().as_str()))
+    {
         files.push(path.to_path_buf());
     }
 }
@@ -42,12 +43,7 @@ fn main() {
                 let start = Instant::now();
                 let written = write(&image);
                 writing += start.elapsed();
-                assert_eq!(
-                    written.as_deref(),
-                    Ok(bytes.as_slice()),
-                    "{}",
-                    path.display()
-                );
+                assert_eq!(written.as_deref(), Ok(bytes.as_slice()), "{}", path.display());
                 let start = Instant::now();
                 let side = image.side.to_bytes();
                 packing += start.elapsed();
@@ -58,16 +54,10 @@ fn main() {
                 bytes_in += bytes.len();
                 pixels += u64::from(image.width) * u64::from(image.height);
             }
-            Err(error) => reasons
-                .entry(error.to_string())
-                .or_default()
-                .push(path.clone()),
+            Err(error) => reasons.entry(error.to_string()).or_default().push(path.clone()),
         }
     }
-    println!(
-        "{} files, {modelled} modelled ({bytes_in} bytes, {pixels} pixels)",
-        files.len()
-    );
+    println!("{} files, {modelled} modelled ({bytes_in} bytes, {pixels} pixels)", files.len());
     let rate = |time: Duration| bytes_in as f64 / 1e6 / time.as_secs_f64();
     let pixel_rate = |time: Duration| pixels as f64 / 1e6 / time.as_secs_f64();
     println!(
@@ -79,10 +69,7 @@ fn main() {
     );
     side_sizes.sort();
     let total: usize = side_sizes.iter().map(|(size, _)| size).sum();
-    println!(
-        "side information: {total} bytes, {:.2} s to pack; by rank:",
-        packing.as_secs_f64()
-    );
+    println!("side information: {total} bytes, {:.2} s to pack; by rank:", packing.as_secs_f64());
     for percent in [0, 10, 25, 50, 75, 90, 95, 99, 100] {
         if let Some(last) = side_sizes.len().checked_sub(1) {
             let (size, path) = &side_sizes[last * percent / 100];

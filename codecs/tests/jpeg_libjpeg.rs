@@ -3,21 +3,15 @@
 
 mod synthetic;
 
-use lmcodec_codecs::jpeg::{
-    EncodeOptions, Limits, PixelFormat, Subsampling, encode_planes, parse, write,
-};
+use lmcodec_codecs::jpeg::{EncodeOptions, Limits, PixelFormat, Subsampling, encode_planes, parse, write};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use synthetic::{photo_like, side_bytes};
 
 /// Runs a tool with `input` on its standard input; `None` where it is not installed.
 fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
-    let child = Command::new(tool)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let child =
+        Command::new(tool).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut child) = child else {
         println!("skipped: {tool} is not installed");
         return None;
@@ -82,10 +76,7 @@ fn our_files_are_those_of_cjpeg() {
                     let parsed = parse(&theirs, &Limits::default()).unwrap();
                     assert!(parsed == image, "{width}x{height} {arguments:?}");
                     let size = side_bytes(&parsed);
-                    assert!(
-                        size <= 12,
-                        "{size} bytes of side information: {arguments:?}"
-                    );
+                    assert!(size <= 12, "{size} bytes of side information: {arguments:?}");
                 }
             }
         }
@@ -97,10 +88,7 @@ fn jpegtran_transcodes_round_trip() {
     for (width, height) in [(67, 45), (200, 130)] {
         for subsampling in [Subsampling::S444, Subsampling::S420] {
             let pixels = photo_like(width, height, 3, 99);
-            let options = EncodeOptions {
-                subsampling,
-                ..EncodeOptions::default()
-            };
+            let options = EncodeOptions { subsampling, ..EncodeOptions::default() };
             let image = encode_planes(&pixels, width, height, PixelFormat::Rgb8, &options).unwrap();
             let source = write(&image).unwrap();
             for arguments in [
@@ -118,10 +106,7 @@ fn jpegtran_transcodes_round_trip() {
                 let parsed = parse(&theirs, &Limits::default()).unwrap();
                 assert_eq!(write(&parsed).unwrap(), theirs, "{arguments:?}");
                 let size = side_bytes(&parsed);
-                assert!(
-                    size <= 24,
-                    "{size} bytes of side information: {arguments:?}"
-                );
+                assert!(size <= 24, "{size} bytes of side information: {arguments:?}");
             }
         }
     }

@@ -19,10 +19,7 @@ fn data(folder: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    println!(
-        "skipped: {} is missing (set LMCODEC_SHARED)",
-        path.display()
-    );
+    println!("skipped: {} is missing (set LMCODEC_SHARED)", path.display());
     None
 }
 
@@ -31,9 +28,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|extension| {
-            extension.eq_ignore_ascii_case("jpg") || extension.eq_ignore_ascii_case("jpeg")
-        }) {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("jpg") || extension.eq_ignore_ascii_case("jpeg"))
+        {
             files.push(path);
         }
     }
@@ -45,9 +43,7 @@ fn kind(error: &JpegError) -> String {
         JpegError::Malformed { .. } => "malformed".into(),
         JpegError::Limit { what, .. } => format!("limit: {what}"),
         JpegError::Unsupported { what, .. } => {
-            let words: Vec<&str> = what
-                .split(|c: char| !c.is_alphabetic() && c != ' ')
-                .collect();
+            let words: Vec<&str> = what.split(|c: char| !c.is_alphabetic() && c != ' ').collect();
             format!("unsupported: {}", words.concat().trim())
         }
         other => other.to_string(),
@@ -99,12 +95,7 @@ fn survey(folder: &Path) -> usize {
 #[test]
 fn odd_files() {
     let Some(folder) = data("jpegs") else { return };
-    for (name, least) in [
-        ("camera", 6),
-        ("exif", 74),
-        ("libjpeg_turbo", 2),
-        ("decoder_tests", 144),
-    ] {
+    for (name, least) in [("camera", 6), ("exif", 74), ("libjpeg_turbo", 2), ("decoder_tests", 144)] {
         let path = folder.join(name);
         if path.is_dir() {
             let modelled = survey(&path);

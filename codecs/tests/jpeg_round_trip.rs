@@ -3,23 +3,17 @@
 mod synthetic;
 
 use lmcodec_codecs::jpeg::side::{
-    Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding, QuantizationTable, Scan,
-    ScanComponent,
+    Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding, QuantizationTable, Scan, ScanComponent,
 };
 use lmcodec_codecs::jpeg::{
-    EncodeOptions, FrameComponent, FrameHeader, JpegImage, Limits, PixelFormat, SideInformation,
-    Subsampling, encode_planes, parse, write,
+    EncodeOptions, FrameComponent, FrameHeader, JpegImage, Limits, PixelFormat, SideInformation, Subsampling,
+    encode_planes, parse, write,
 };
 use proptest::prelude::*;
 use synthetic::{Numbers, photo_like, side_bytes};
 
 fn subsampling() -> impl Strategy<Value = Subsampling> {
-    prop_oneof![
-        Just(Subsampling::Gray),
-        Just(Subsampling::S444),
-        Just(Subsampling::S422),
-        Just(Subsampling::S420),
-    ]
+    prop_oneof![Just(Subsampling::Gray), Just(Subsampling::S444), Just(Subsampling::S422), Just(Subsampling::S420),]
 }
 
 /// How the scans of a generated file are laid out.
@@ -38,11 +32,7 @@ fn script(script: Script, components: u8) -> Vec<Scan> {
     let scan = |indices: Vec<u8>, band: (u8, u8), bits: (u8, u8)| Scan {
         components: indices
             .into_iter()
-            .map(|index| ScanComponent {
-                index,
-                dc_table: index.min(1),
-                ac_table: index.min(1),
-            })
+            .map(|index| ScanComponent { index, dc_table: index.min(1), ac_table: index.min(1) })
             .collect(),
         spectral_start: band.0,
         spectral_end: band.1,
@@ -51,9 +41,7 @@ fn script(script: Script, components: u8) -> Vec<Scan> {
         deviations: Deviations::default(),
     };
     let all: Vec<u8> = (0..components).collect();
-    let each = |band: (u8, u8), bits: (u8, u8)| {
-        (0..components).map(move |index| scan(vec![index], band, bits))
-    };
+    let each = |band: (u8, u8), bits: (u8, u8)| (0..components).map(move |index| scan(vec![index], band, bits));
     match script {
         Script::Interleaved => vec![scan(all, (0, 63), (0, 0))],
         Script::Separate => each((0, 63), (0, 0)).collect(),
@@ -91,12 +79,7 @@ fn generated(
         height,
         components: (0u8..)
             .zip(sampling)
-            .map(|(index, &(h, v))| FrameComponent {
-                id: index * 7 + 3,
-                h,
-                v,
-                quantization_selector: index.min(1),
-            })
+            .map(|(index, &(h, v))| FrameComponent { id: index * 7 + 3, h, v, quantization_selector: index.min(1) })
             .collect(),
     };
     let mut elements = vec![
@@ -107,10 +90,7 @@ fn generated(
         }]),
         Element::Frame,
         Element::RestartInterval(restart_interval),
-        Element::Segment {
-            marker: 0xE5,
-            payload: b"an unknown application".to_vec(),
-        },
+        Element::Segment { marker: 0xE5, payload: b"an unknown application".to_vec() },
     ];
     for mut scan in script(kind, sampling.len() as u8) {
         let (dc, ac) = (scan.spectral_start == 0, scan.spectral_end > 0);
@@ -119,11 +99,7 @@ fn generated(
             for (wanted, is_ac) in [(dc && scan.approximation_high == 0, false), (ac, true)] {
                 let table = HuffmanTable {
                     ac: is_ac,
-                    destination: if is_ac {
-                        component.ac_table
-                    } else {
-                        component.dc_table
-                    },
+                    destination: if is_ac { component.ac_table } else { component.dc_table },
                     codes: HuffmanCodes::Optimal,
                 };
                 if wanted && !tables.contains(&table) {
@@ -153,16 +129,12 @@ fn generated(
             }
             let kind = numbers.below(4);
             block[0] = numbers.below(2047) as i16 - 1023;
-            for k in 1..64 {
+            for value in &mut block[1..] {
                 if numbers.below(64) < [0, 2, 12, 50][kind as usize] {
                     let sizes = if numbers.below(30) == 0 { 10 } else { 3 };
                     let size = numbers.below(sizes) + 1;
                     let magnitude = numbers.below(1 << size) as i16;
-                    block[k] = if numbers.below(2) == 0 {
-                        magnitude
-                    } else {
-                        -magnitude
-                    };
+                    *value = if numbers.below(2) == 0 { magnitude } else { -magnitude };
                 }
             }
         }
@@ -272,12 +244,7 @@ fn small_files() -> Vec<Vec<u8>> {
         (Subsampling::S444, true, 3),
         (Subsampling::S422, false, 0),
     ] {
-        let options = EncodeOptions {
-            subsampling,
-            progressive,
-            restart_interval,
-            ..EncodeOptions::default()
-        };
+        let options = EncodeOptions { subsampling, progressive, restart_interval, ..EncodeOptions::default() };
         let pixels = photo_like(45, 37, 3, 5);
         let image = encode_planes(&pixels, 45, 37, PixelFormat::Rgb8, &options).unwrap();
         files.push(write(&image).unwrap());
@@ -312,10 +279,7 @@ fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 
 #[test]
 fn damaged_files_never_come_back_wrong() {
-    let limits = Limits {
-        max_pixels: 1 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
     let mut numbers = Numbers::new(11);
     let (mut modelled, mut stored) = (0, 0);
     for original in small_files() {
@@ -341,12 +305,7 @@ fn damaged_files_never_come_back_wrong() {
 
 #[test]
 fn damaged_side_information_never_panics() {
-    let limits = Limits {
-        max_pixels: 1 << 16,
-        max_side_bytes: 1 << 20,
-        max_scans: 12,
-        ..Limits::default()
-    };
+    let limits = Limits { max_pixels: 1 << 16, max_side_bytes: 1 << 20, max_scans: 12, ..Limits::default() };
     let mut numbers = Numbers::new(12);
     let mut sides: Vec<Vec<u8>> = Vec::new();
     for bytes in small_files() {

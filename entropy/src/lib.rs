@@ -10,3 +10,4 @@ pub mod coder;
 pub mod error;
 pub mod llama;
 pub mod segment;
+pub mod weights;

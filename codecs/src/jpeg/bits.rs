@@ -68,9 +68,7 @@ fn find_ff(bytes: &[u8]) -> Option<usize> {
             return Some(index * 8 + (hit.trailing_zeros() / 8) as usize);
         }
     }
-    tail.iter()
-        .position(|&byte| byte == 0xFF)
-        .map(|at| words.len() * 8 + at)
+    tail.iter().position(|&byte| byte == 0xFF).map(|at| words.len() * 8 + at)
 }
 
 /// Reads bits, most significant first, from unstuffed bytes; zeros follow the last byte.
@@ -86,12 +84,7 @@ pub(crate) struct BitReader<'a> {
 
 impl<'a> BitReader<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
-        Self {
-            data,
-            next: 0,
-            window: 0,
-            count: 0,
-        }
+        Self { data, next: 0, window: 0, count: 0 }
     }
 
     /// Makes at least 56 bits available.
@@ -177,11 +170,7 @@ pub(crate) struct BitWriter {
 impl BitWriter {
     /// A writer that appends to `bytes`.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            window: 0,
-            count: 0,
-        }
+        Self { bytes, window: 0, count: 0 }
     }
 
     /// Appends the low `bits` bits of `value` (0..=32); higher bits of `value` must be zero.
@@ -260,26 +249,14 @@ mod tests {
     fn segments_end_at_markers() {
         let mut out = Vec::new();
         let bytes = [1, 0xFF, 0, 2, 0xFF, 0xD9, 3];
-        assert_eq!(
-            unstuff(&bytes, 0, &mut out),
-            SegmentEnd { data: 4, marker: 4 }
-        );
+        assert_eq!(unstuff(&bytes, 0, &mut out), SegmentEnd { data: 4, marker: 4 });
         assert_eq!(out, [1, 0xFF, 2]);
         assert_eq!(stuffed_position(&bytes, 0, 2), 3);
         let fill = [1, 0xFF, 0xFF, 0xD0];
-        assert_eq!(
-            unstuff(&fill, 0, &mut out),
-            SegmentEnd { data: 1, marker: 2 }
-        );
+        assert_eq!(unstuff(&fill, 0, &mut out), SegmentEnd { data: 1, marker: 2 });
         let lone = [1, 0xFF];
-        assert_eq!(
-            unstuff(&lone, 0, &mut out),
-            SegmentEnd { data: 1, marker: 2 }
-        );
-        assert_eq!(
-            unstuff(&[1, 2], 2, &mut out),
-            SegmentEnd { data: 2, marker: 2 }
-        );
+        assert_eq!(unstuff(&lone, 0, &mut out), SegmentEnd { data: 1, marker: 2 });
+        assert_eq!(unstuff(&[1, 2], 2, &mut out), SegmentEnd { data: 2, marker: 2 });
     }
 
     #[test]
@@ -289,11 +266,7 @@ mod tests {
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let bits = (state >> 28) + 1;
-                let value = if state & 0x100 == 0 {
-                    u32::MAX
-                } else {
-                    state >> 8
-                };
+                let value = if state & 0x100 == 0 { u32::MAX } else { state >> 8 };
                 (value & ((1 << bits) - 1), bits)
             })
             .collect();

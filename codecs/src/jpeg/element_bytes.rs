@@ -1,10 +1,9 @@
 //! Serialized form of one element of the side information, and of a scan's deviations.
 
 use super::error::JpegError;
-use super::known_segments::{closest_segment, known_segment};
 use super::side::{
-    BrokenInterval, Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding,
-    QuantizationTable, Scan, ScanComponent,
+    BrokenInterval, Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding, QuantizationTable, Scan,
+    ScanComponent,
 };
 use super::tables::{natural_to_zigzag, zigzag_to_natural};
 use super::template::annex_k;
@@ -20,10 +19,8 @@ const STANDALONE: u8 = 5;
 const BYTES: u8 = 6;
 /// JFIF APP0 without a thumbnail: minor version, unit, densities.
 const JFIF: u8 = 7;
-/// A segment of `known_segments.rs`: number, differences.
-const KNOWN: u8 = 8;
 /// A segment whose marker is below 0xC0.
-const RESERVED_SEGMENT: u8 = 9;
+const RESERVED_SEGMENT: u8 = 8;
 
 pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
     match element {
@@ -56,39 +53,12 @@ pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
             put_bytes(out, bytes);
         }
         Element::Segment { marker, payload } => {
-            if let (
-                0xE0,
-                &[
-                    b'J',
-                    b'F',
-                    b'I',
-                    b'F',
-                    0,
-                    1,
-                    minor,
-                    unit,
-                    xh,
-                    xl,
-                    yh,
-                    yl,
-                    0,
-                    0,
-                ],
-            ) = (*marker, payload.as_slice())
+            if let (0xE0, &[b'J', b'F', b'I', b'F', 0, 1, minor, unit, xh, xl, yh, yl, 0, 0]) =
+                (*marker, payload.as_slice())
             {
                 out.extend_from_slice(&[JFIF, minor, unit]);
                 put_varint(out, u64::from(u16::from_be_bytes([xh, xl])));
                 put_varint(out, u64::from(u16::from_be_bytes([yh, yl])));
-                return;
-            }
-            if let Some((number, patches)) = closest_segment(*marker, payload) {
-                out.extend_from_slice(&[KNOWN, number]);
-                put_varint(out, patches.len() as u64);
-                let mut previous = 0;
-                for (at, byte) in patches {
-                    put_step(out, &mut previous, at as u32);
-                    out.push(byte);
-                }
                 return;
             }
             if *marker < 0xC0 {
@@ -101,33 +71,20 @@ pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
 }
 
 /// Reads an element; adds the number of its tables to `tables`.
-pub(crate) fn read_element(
-    reader: &mut ByteReader<'_>,
-    tables: &mut u64,
-) -> Result<Element, JpegError> {
+pub(crate) fn read_element(reader: &mut ByteReader<'_>, tables: &mut u64) -> Result<Element, JpegError> {
     Ok(match reader.byte()? {
         QUANTIZATION => {
             let count = reader.varint("tables of a DQT segment", 1008)?;
             *tables += count;
-            Element::Quantization(
-                (0..count)
-                    .map(|_| read_quantization_table(reader))
-                    .collect::<Result<_, _>>()?,
-            )
+            Element::Quantization((0..count).map(|_| read_quantization_table(reader)).collect::<Result<_, _>>()?)
         }
         FRAME => Element::Frame,
         HUFFMAN => {
             let count = reader.varint("tables of a DHT segment", 3855)?;
             *tables += count;
-            Element::Huffman(
-                (0..count)
-                    .map(|_| read_huffman_table(reader))
-                    .collect::<Result<_, _>>()?,
-            )
+            Element::Huffman((0..count).map(|_| read_huffman_table(reader)).collect::<Result<_, _>>()?)
         }
-        RESTART_INTERVAL => {
-            Element::RestartInterval(reader.varint("restart interval", 0xFFFF)? as u16)
-        }
+        RESTART_INTERVAL => Element::RestartInterval(reader.varint("restart interval", 0xFFFF)? as u16),
         SCAN => Element::Scan(Box::new(read_scan_header(reader)?)),
         STANDALONE => Element::Standalone(reader.byte()?),
         BYTES => Element::Bytes(read_bytes(reader)?),
@@ -140,31 +97,13 @@ pub(crate) fn read_element(
                 payload: [&b"JFIF\0"[..], &[1, minor, unit, xh, xl, yh, yl, 0, 0][..]].concat(),
             }
         }
-        KNOWN => {
-            let number = reader.byte()?;
-            let Some((marker, mut payload)) = known_segment(number) else {
-                return Err(reader.error(format!("known segment {number}")));
-            };
-            let mut at = 0;
-            for _ in 0..reader.count("differences")? {
-                let at = read_step(reader, "position", &mut at)?;
-                let byte = reader.byte()?;
-                *payload
-                    .get_mut(at as usize)
-                    .ok_or_else(|| reader.error(format!("position {at} in a segment")))? = byte;
-            }
-            Element::Segment { marker, payload }
-        }
         tag => {
             let marker = match tag {
                 RESERVED_SEGMENT => reader.byte()?,
                 0xC0.. => tag,
                 _ => return Err(reader.error(format!("element tag {tag}"))),
             };
-            Element::Segment {
-                marker,
-                payload: read_bytes(reader)?,
-            }
+            Element::Segment { marker, payload: read_bytes(reader)? }
         }
     })
 }
@@ -256,11 +195,7 @@ fn read_quantization_table(reader: &mut ByteReader<'_>) -> Result<QuantizationTa
     if !wide && values.iter().any(|&value| value > 255) {
         return Err(reader.error("an 8-bit quantization table with larger entries"));
     }
-    Ok(QuantizationTable {
-        destination,
-        wide,
-        values,
-    })
+    Ok(QuantizationTable { destination, wide, values })
 }
 
 // Kinds of Huffman tables, in bits 3.. of the byte that names class and destination.
@@ -310,18 +245,11 @@ fn read_huffman_table(reader: &mut ByteReader<'_>) -> Result<HuffmanTable, JpegE
             };
             listed.copy_from_slice(reader.take(lengths)?);
             let total = counts.iter().map(|&n| usize::from(n)).sum();
-            HuffmanCodes::Explicit {
-                counts,
-                symbols: reader.take(total)?.to_vec(),
-            }
+            HuffmanCodes::Explicit { counts, symbols: reader.take(total)?.to_vec() }
         }
         _ => return Err(reader.error(format!("Huffman table {byte:#04x}"))),
     };
-    Ok(HuffmanTable {
-        ac,
-        destination,
-        codes,
-    })
+    Ok(HuffmanTable { ac, destination, codes })
 }
 
 fn put_scan_header(out: &mut Vec<u8>, scan: &Scan) {
@@ -342,11 +270,7 @@ fn read_scan_header(reader: &mut ByteReader<'_>) -> Result<Scan, JpegError> {
     let mut components = Vec::new();
     for _ in 0..count {
         let (index, tables) = (reader.byte()?, reader.byte()?);
-        components.push(ScanComponent {
-            index,
-            dc_table: tables >> 4,
-            ac_table: tables & 15,
-        });
+        components.push(ScanComponent { index, dc_table: tables >> 4, ac_table: tables & 15 });
     }
     let (spectral_start, spectral_end) = (reader.byte()?, reader.byte()?);
     let approximation = reader.byte()?;
@@ -375,11 +299,7 @@ fn put_step(out: &mut Vec<u8>, previous: &mut u32, value: u32) {
     *previous = value;
 }
 
-fn read_step(
-    reader: &mut ByteReader<'_>,
-    what: &str,
-    previous: &mut u32,
-) -> Result<u32, JpegError> {
+fn read_step(reader: &mut ByteReader<'_>, what: &str, previous: &mut u32) -> Result<u32, JpegError> {
     *previous = previous.wrapping_add(reader.varint_u32(what)?);
     Ok(*previous)
 }
@@ -428,10 +348,7 @@ pub(crate) fn put_deviations(out: &mut Vec<u8>, deviations: &Deviations) {
     }
     if deviations.eob_runs != EobRuns::default() {
         let runs = &deviations.eob_runs;
-        put_varint(
-            out,
-            u64::from(runs.longest) << 1 | u64::from(runs.correction_limit),
-        );
+        put_varint(out, u64::from(runs.longest) << 1 | u64::from(runs.correction_limit));
         put_varint(out, runs.cuts.len() as u64);
         let mut previous = 0;
         for &ordinal in &runs.cuts {
@@ -474,18 +391,12 @@ pub(crate) fn read_deviations(reader: &mut ByteReader<'_>) -> Result<Deviations,
         for _ in 0..reader.count("zero runs")? {
             let ordinal = read_step(reader, "block", &mut previous)?;
             let byte = reader.byte()?;
-            deviations
-                .zero_runs
-                .push((ordinal, byte >> 1, byte & 1 != 0));
+            deviations.zero_runs.push((ordinal, byte >> 1, byte & 1 != 0));
         }
     }
     if flags & EOB_RUNS != 0 {
         let coded = reader.varint("longest run of EOBs", 0xFFFF)?;
-        let mut runs = EobRuns {
-            longest: (coded >> 1) as u16,
-            correction_limit: coded & 1 != 0,
-            cuts: Vec::new(),
-        };
+        let mut runs = EobRuns { longest: (coded >> 1) as u16, correction_limit: coded & 1 != 0, cuts: Vec::new() };
         let mut previous = 0;
         for _ in 0..reader.count("cuts of EOB runs")? {
             runs.cuts.push(read_step(reader, "block", &mut previous)?);

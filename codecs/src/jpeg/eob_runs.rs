@@ -56,11 +56,7 @@ impl EobState {
             self.cuts.push((self.last_block, self.length as u16, full));
         }
         let exponent = u32::from(exponent);
-        let extra = if exponent == 0 {
-            0
-        } else {
-            reader.take(exponent)
-        };
+        let extra = if exponent == 0 { 0 } else { reader.take(exponent) };
         self.length = (1 << exponent) + extra;
         self.longest = self.longest.max(self.length);
         self.run = self.length - 1;
@@ -99,15 +95,8 @@ impl EobState {
         };
         let usual = unexplained(0x7FFF);
         let observed = unexplained(self.longest);
-        let (longest, cuts) = if observed.len() < usual.len() {
-            (self.longest as u16, observed)
-        } else {
-            (0x7FFF, usual)
-        };
-        EobRuns {
-            longest,
-            correction_limit: limit,
-            cuts,
-        }
+        let (longest, cuts) =
+            if observed.len() < usual.len() { (self.longest as u16, observed) } else { (0x7FFF, usual) };
+        EobRuns { longest, correction_limit: limit, cuts }
     }
 }

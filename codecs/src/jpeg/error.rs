@@ -48,17 +48,11 @@ pub enum JpegError {
 
 impl JpegError {
     pub(crate) fn malformed(offset: usize, what: impl Into<String>) -> Self {
-        Self::Malformed {
-            what: what.into(),
-            offset,
-        }
+        Self::Malformed { what: what.into(), offset }
     }
 
     pub(crate) fn unsupported(offset: usize, what: impl Into<String>) -> Self {
-        Self::Unsupported {
-            what: what.into(),
-            offset,
-        }
+        Self::Unsupported { what: what.into(), offset }
     }
 
     pub(crate) fn uncodable(what: impl Into<String>) -> Self {
@@ -103,11 +97,7 @@ impl Default for Limits {
 impl Limits {
     pub(crate) fn check(what: &'static str, found: u64, allowed: u64) -> Result<(), JpegError> {
         if found > allowed {
-            return Err(JpegError::Limit {
-                what,
-                found,
-                allowed,
-            });
+            return Err(JpegError::Limit { what, found, allowed });
         }
         Ok(())
     }

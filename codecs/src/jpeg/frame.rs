@@ -104,10 +104,7 @@ impl FrameHeader {
     #[must_use]
     pub fn mcus(&self) -> (usize, usize) {
         let (h_max, v_max) = self.max_sampling();
-        (
-            usize::from(self.width).div_ceil(8 * h_max),
-            usize::from(self.height).div_ceil(8 * v_max),
-        )
+        (usize::from(self.width).div_ceil(8 * h_max), usize::from(self.height).div_ceil(8 * v_max))
     }
 
     /// The geometry of every component, in the order of the frame header.
@@ -147,10 +144,7 @@ impl FrameHeader {
             return Err(JpegError::malformed(offset, "frame without components"));
         }
         if self.components.len() > 4 {
-            return Err(JpegError::unsupported(
-                offset,
-                format!("{} components, at most 4", self.components.len()),
-            ));
+            return Err(JpegError::unsupported(offset, format!("{} components, at most 4", self.components.len())));
         }
         for (index, c) in self.components.iter().enumerate() {
             if !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.quantization_selector > 3 {
@@ -162,14 +156,8 @@ impl FrameHeader {
                     ),
                 ));
             }
-            if self.components[..index]
-                .iter()
-                .any(|other| other.id == c.id)
-            {
-                return Err(JpegError::malformed(
-                    offset,
-                    format!("component identifier {} occurs twice", c.id),
-                ));
+            if self.components[..index].iter().any(|other| other.id == c.id) {
+                return Err(JpegError::malformed(offset, format!("component identifier {} occurs twice", c.id)));
             }
         }
         Ok(())
@@ -177,25 +165,16 @@ impl FrameHeader {
 
     /// Checks the sizes that this header promises against `limits`; `file_bytes` is the size of
     /// the JPEG file where it is known.
-    pub(crate) fn check_limits(
-        &self,
-        limits: &Limits,
-        file_bytes: Option<usize>,
-    ) -> Result<(), JpegError> {
+    pub(crate) fn check_limits(&self, limits: &Limits, file_bytes: Option<usize>) -> Result<(), JpegError> {
         let pixels = u64::from(self.width) * u64::from(self.height);
         Limits::check("pixels", pixels, limits.max_pixels)?;
         let blocks: u64 = self.layout().iter().map(|l| l.blocks() as u64).sum();
         let bytes = blocks * 128;
         Limits::check("coefficient bytes", bytes, limits.max_coefficient_bytes)?;
         if let Some(file_bytes) = file_bytes {
-            let plausible = (file_bytes as u64)
-                .saturating_mul(limits.max_coefficient_bytes_per_file_byte)
-                .saturating_add(16 << 20);
-            Limits::check(
-                "coefficient bytes for a file of this size",
-                bytes,
-                plausible,
-            )?;
+            let plausible =
+                (file_bytes as u64).saturating_mul(limits.max_coefficient_bytes_per_file_byte).saturating_add(16 << 20);
+            Limits::check("coefficient bytes for a file of this size", bytes, plausible)?;
         }
         Ok(())
     }

@@ -50,12 +50,8 @@ pub(crate) enum Decoded {
 impl DecodingTable {
     /// A table for a valid code ([`is_code`]).
     pub(crate) fn new(counts: &[u8; 16], symbols: &[u8]) -> Self {
-        let mut table = Self {
-            fast: vec![0; 1 << FAST_BITS],
-            bound: [0; 17],
-            offset: [0; 17],
-            symbols: symbols.to_vec(),
-        };
+        let mut table =
+            Self { fast: vec![0; 1 << FAST_BITS], bound: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
         let mut code = 0u32;
         let mut index = 0usize;
         for length in 1..=16u32 {
@@ -111,18 +107,14 @@ impl DecodingTable {
         let total = entry >> 4 & 15;
         if total != 0 {
             reader.skip(total);
-            return Decoded::Coefficient {
-                run: (entry >> 12 & 15) as u8,
-                value: (entry >> 16) as i16,
-            };
+            return Decoded::Coefficient { run: (entry >> 12 & 15) as u8, value: (entry >> 16) as i16 };
         }
         let length = entry & 15;
         if length != 0 {
             reader.skip(length);
             return Decoded::Symbol((entry >> 8) as u8);
         }
-        self.long_symbol(reader)
-            .map_or(Decoded::Invalid, Decoded::Symbol)
+        self.long_symbol(reader).map_or(Decoded::Invalid, Decoded::Symbol)
     }
 
     #[inline(always)]
@@ -146,11 +138,7 @@ impl DecodingTable {
 #[inline(always)]
 pub(crate) fn extend(bits: u32, size: u32) -> i32 {
     let bits = bits as i32;
-    if bits < 1 << (size - 1) {
-        bits - (1 << size) + 1
-    } else {
-        bits
-    }
+    if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
 }
 
 /// The magnitude category of a value and its magnitude bits (F.1.2.1); inverse of [`extend`].
@@ -282,12 +270,7 @@ mod tests {
 
     #[test]
     fn codes_decode_to_their_symbols() {
-        for table in [
-            tables::LUMINANCE_DC,
-            tables::CHROMINANCE_DC,
-            tables::LUMINANCE_AC,
-            tables::CHROMINANCE_AC,
-        ] {
+        for table in [tables::LUMINANCE_DC, tables::CHROMINANCE_DC, tables::LUMINANCE_AC, tables::CHROMINANCE_AC] {
             assert!(is_code(&table.counts, table.symbols));
             let decoding = DecodingTable::new(&table.counts, table.symbols);
             let encoding = EncodingTable::new(&table.counts, table.symbols);

@@ -17,7 +17,6 @@ mod eob_runs;
 pub mod error;
 pub mod frame;
 mod huffman;
-mod known_segments;
 mod parse;
 mod progressive_decode;
 mod scan;

@@ -5,12 +5,11 @@ use super::frame::{ComponentLayout, FrameComponent, FrameHeader, JpegImage};
 use super::huffman::{DecodingTable, is_code};
 use super::scan_decode::{DecodingTables, ScanInput, decode_scan};
 use super::side::{
-    Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent,
-    SideInformation,
+    Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent, SideInformation,
 };
-use super::write::{recognise_optimal_tables, write};
+use super::write::{recognise_optimal_tables, write_counted};
 
-/// Parses a JPEG file and checks that [`write`] gives the same bytes back.
+/// Parses a JPEG file and checks that [`super::write()`] gives the same bytes back.
 ///
 /// Modelled are baseline, extended sequential and progressive Huffman-coded files of 8 bits with
 /// 1..=4 components. Truncated and damaged files give the coefficients of the MCUs that decode;
@@ -23,22 +22,14 @@ use super::write::{recognise_optimal_tables, write};
 /// * [`JpegError::Limit`]: larger than `limits` allow.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<JpegImage, JpegError> {
     let mut image = Parser::new(bytes, limits)?.run()?;
-    recognise_optimal_tables(&mut image);
-    let rewritten = write(&image).map_err(|error| {
-        JpegError::unsupported(0, format!("the file cannot be written back: {error}"))
-    })?;
+    let counted = recognise_optimal_tables(&mut image);
+    let rewritten = write_counted(&image, counted)
+        .map_err(|error| JpegError::unsupported(0, format!("the file cannot be written back: {error}")))?;
     if rewritten == bytes {
         return Ok(image);
     }
-    let offset = rewritten
-        .iter()
-        .zip(bytes)
-        .position(|(a, b)| a != b)
-        .unwrap_or(rewritten.len().min(bytes.len()));
-    Err(JpegError::unsupported(
-        offset,
-        "entropy-coded data that is not what the coefficients would be coded as",
-    ))
+    let offset = rewritten.iter().zip(bytes).position(|(a, b)| a != b).unwrap_or(rewritten.len().min(bytes.len()));
+    Err(JpegError::unsupported(offset, "entropy-coded data that is not what the coefficients would be coded as"))
 }
 
 /// The frame once its header has been read.
@@ -74,9 +65,7 @@ impl<'a> Parser<'a> {
         for destination in 0..2u8 {
             let listed = |which: u8| {
                 let codes = HuffmanCodes::Standard(which);
-                codes
-                    .listed()
-                    .map(|(counts, symbols)| DecodingTable::new(counts, symbols))
+                codes.listed().map(|(counts, symbols)| DecodingTable::new(counts, symbols))
             };
             tables.dc[usize::from(destination)] = listed(destination);
             tables.ac[usize::from(destination)] = listed(destination + 2);
@@ -107,10 +96,7 @@ impl<'a> Parser<'a> {
         if self.scans == 0 || frame.coefficients.is_empty() {
             return Err(JpegError::unsupported(self.at, "a file without scans"));
         }
-        let side = SideInformation {
-            frame: frame.header,
-            elements: self.elements,
-        };
+        let side = SideInformation { frame: frame.header, elements: self.elements };
         let quantization = side.quantization_tables();
         let components = side
             .frame
@@ -119,31 +105,23 @@ impl<'a> Parser<'a> {
             .zip(&frame.layout)
             .zip(quantization)
             .zip(frame.coefficients)
-            .map(
-                |(((component, layout), quantization), coefficients)| super::Component {
-                    id: component.id,
-                    h: component.h,
-                    v: component.v,
-                    blocks_wide: layout.blocks_wide,
-                    blocks_high: layout.blocks_high,
-                    quantization,
-                    coefficients,
-                },
-            )
+            .map(|(((component, layout), quantization), coefficients)| super::Component {
+                id: component.id,
+                h: component.h,
+                v: component.v,
+                blocks_wide: layout.blocks_wide,
+                blocks_high: layout.blocks_high,
+                quantization,
+                coefficients,
+            })
             .collect();
-        Ok(JpegImage {
-            width: u32::from(side.frame.width),
-            height: u32::from(side.frame.height),
-            components,
-            side,
-        })
+        Ok(JpegImage { width: u32::from(side.frame.width), height: u32::from(side.frame.height), components, side })
     }
 
     /// Bytes from `from` to the end belong to no marker segment.
     fn rest(&mut self, from: usize) {
         if from < self.bytes.len() {
-            self.elements
-                .push(Element::Bytes(self.bytes[from..].to_vec()));
+            self.elements.push(Element::Bytes(self.bytes[from..].to_vec()));
         }
         self.at = self.bytes.len();
     }
@@ -163,8 +141,7 @@ impl<'a> Parser<'a> {
             }
         };
         if at > start {
-            self.elements
-                .push(Element::Bytes(self.bytes[start..at].to_vec()));
+            self.elements.push(Element::Bytes(self.bytes[start..at].to_vec()));
         }
         if matches!(marker, 0x01 | 0xD0..=0xD9) {
             self.elements.push(Element::Standalone(marker));
@@ -225,16 +202,10 @@ impl<'a> Parser<'a> {
                     0xCB => "lossless arithmetic coding",
                     _ => "hierarchical coding",
                 };
-                return Err(JpegError::unsupported(
-                    offset,
-                    format!("{what} (marker 0xFF{marker:02X})"),
-                ));
+                return Err(JpegError::unsupported(offset, format!("{what} (marker 0xFF{marker:02X})")));
             }
             0xDC => return Err(JpegError::unsupported(offset, "a DNL segment")),
-            _ => Element::Segment {
-                marker,
-                payload: payload.to_vec(),
-            },
+            _ => Element::Segment { marker, payload: payload.to_vec() },
         };
         self.table_count += match &element {
             Element::Quantization(tables) => tables.len() as u64,
@@ -245,29 +216,18 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn frame_header(
-        &mut self,
-        marker: u8,
-        payload: &[u8],
-        offset: usize,
-    ) -> Result<Element, JpegError> {
+    fn frame_header(&mut self, marker: u8, payload: &[u8], offset: usize) -> Result<Element, JpegError> {
         if self.frame.is_some() {
             return Err(JpegError::unsupported(offset, "a second frame"));
         }
         let (fixed, listed) = match payload.split_first_chunk::<6>() {
             Some((fixed, listed)) if listed.len() == usize::from(fixed[5]) * 3 => (fixed, listed),
             _ => {
-                return Err(JpegError::malformed(
-                    offset,
-                    format!("SOF segment of {} bytes", payload.len()),
-                ));
+                return Err(JpegError::malformed(offset, format!("SOF segment of {} bytes", payload.len())));
             }
         };
         if fixed[0] != 8 {
-            return Err(JpegError::unsupported(
-                offset,
-                format!("{} bits a sample, only 8 are modelled", fixed[0]),
-            ));
+            return Err(JpegError::unsupported(offset, format!("{} bits a sample, only 8 are modelled", fixed[0])));
         }
         let header = FrameHeader {
             marker,
@@ -288,12 +248,7 @@ impl<'a> Parser<'a> {
         header.validate(offset)?;
         header.check_limits(self.limits, Some(self.bytes.len()))?;
         let layout = header.layout();
-        self.frame = Some(Frame {
-            coefficients: Vec::new(),
-            coded: vec![false; layout.len()],
-            layout,
-            header,
-        });
+        self.frame = Some(Frame { coefficients: Vec::new(), coded: vec![false; layout.len()], layout, header });
         Ok(Element::Frame)
     }
 
@@ -303,8 +258,7 @@ impl<'a> Parser<'a> {
         while !rest.is_empty() {
             let at = offset + 4 + payload.len() - rest.len();
             let truncated = || JpegError::malformed(at, "DHT segment ends inside a table");
-            let (&[class, counts @ ..], after) =
-                rest.split_first_chunk::<17>().ok_or_else(truncated)?;
+            let (&[class, counts @ ..], after) = rest.split_first_chunk::<17>().ok_or_else(truncated)?;
             let total = counts.iter().map(|&n| usize::from(n)).sum();
             let (symbols, after) = after.split_at_checked(total).ok_or_else(truncated)?;
             if class & 0xEC != 0 || !is_code(&counts, symbols) {
@@ -314,17 +268,9 @@ impl<'a> Parser<'a> {
                 ));
             }
             let (ac, destination) = (class >> 4 != 0, class & 3);
-            let slots = if ac {
-                &mut self.tables.ac
-            } else {
-                &mut self.tables.dc
-            };
+            let slots = if ac { &mut self.tables.ac } else { &mut self.tables.dc };
             slots[usize::from(destination)] = Some(DecodingTable::new(&counts, symbols));
-            tables.push(HuffmanTable {
-                ac,
-                destination,
-                codes: HuffmanCodes::of(&counts, symbols),
-            });
+            tables.push(HuffmanTable { ac, destination, codes: HuffmanCodes::of(&counts, symbols) });
             rest = after;
         }
         Ok(Element::Huffman(tables))
@@ -335,17 +281,11 @@ impl<'a> Parser<'a> {
         let scans = u64::from(self.scans);
         Limits::check("scans", scans, u64::from(self.limits.max_scans))?;
         let Some(frame) = self.frame.as_mut() else {
-            return Err(JpegError::malformed(
-                offset,
-                "a scan before the frame header",
-            ));
+            return Err(JpegError::malformed(offset, "a scan before the frame header"));
         };
-        let malformed =
-            || JpegError::malformed(offset, format!("SOS segment of {} bytes", payload.len()));
+        let malformed = || JpegError::malformed(offset, format!("SOS segment of {} bytes", payload.len()));
         let (&count, rest) = payload.split_first().ok_or_else(malformed)?;
-        let (listed, rest) = rest
-            .split_at_checked(usize::from(count) * 2)
-            .ok_or_else(malformed)?;
+        let (listed, rest) = rest.split_at_checked(usize::from(count) * 2).ok_or_else(malformed)?;
         let &[spectral_start, spectral_end, approximation] = rest else {
             return Err(malformed());
         };
@@ -358,19 +298,12 @@ impl<'a> Parser<'a> {
                     format!("scan of component {id}, which the frame does not have"),
                 ));
             };
-            components.push(ScanComponent {
-                index: index as u8,
-                dc_table: tables >> 4,
-                ac_table: tables & 15,
-            });
+            components.push(ScanComponent { index: index as u8, dc_table: tables >> 4, ac_table: tables & 15 });
             if !frame.header.is_progressive()
                 && let Some(coded) = frame.coded.get_mut(index)
                 && std::mem::replace(coded, true)
             {
-                return Err(JpegError::unsupported(
-                    offset,
-                    format!("a second sequential scan of component {id}"),
-                ));
+                return Err(JpegError::unsupported(offset, format!("a second sequential scan of component {id}")));
             }
         }
         let mut scan = Scan {
@@ -382,11 +315,7 @@ impl<'a> Parser<'a> {
             deviations: Deviations::default(),
         };
         if frame.coefficients.is_empty() {
-            frame.coefficients = frame
-                .layout
-                .iter()
-                .map(|layout| vec![0; layout.blocks() * 64])
-                .collect();
+            frame.coefficients = frame.layout.iter().map(|layout| vec![0; layout.blocks() * 64]).collect();
         }
         let input = ScanInput {
             bytes: self.bytes,
@@ -396,11 +325,7 @@ impl<'a> Parser<'a> {
             restart_interval: self.restart_interval,
             tables: &self.tables,
         };
-        let mut coefficients: Vec<&mut [i16]> = frame
-            .coefficients
-            .iter_mut()
-            .map(Vec::as_mut_slice)
-            .collect();
+        let mut coefficients: Vec<&mut [i16]> = frame.coefficients.iter_mut().map(Vec::as_mut_slice).collect();
         self.at = decode_scan(&input, &mut scan, &mut coefficients)?;
         Ok(Element::Scan(Box::new(scan)))
     }
@@ -413,27 +338,16 @@ fn quantization_tables(payload: &[u8], offset: usize) -> Result<Element, JpegErr
         let at = offset + 4 + payload.len() - rest.len();
         let (wide, destination) = (class >> 4 != 0, class & 15);
         if class >> 4 > 1 || destination > 3 {
-            return Err(JpegError::malformed(
-                at,
-                format!("quantization table {class:#04x}"),
-            ));
+            return Err(JpegError::malformed(at, format!("quantization table {class:#04x}")));
         }
         let size = if wide { 128 } else { 64 };
         let Some((entries, after)) = after.split_at_checked(size) else {
             return Err(JpegError::malformed(at, "DQT segment ends inside a table"));
         };
         let values = std::array::from_fn(|k| {
-            if wide {
-                u16::from_be_bytes([entries[2 * k], entries[2 * k + 1]])
-            } else {
-                u16::from(entries[k])
-            }
+            if wide { u16::from_be_bytes([entries[2 * k], entries[2 * k + 1]]) } else { u16::from(entries[k]) }
         });
-        tables.push(QuantizationTable {
-            destination,
-            wide,
-            values,
-        });
+        tables.push(QuantizationTable { destination, wide, values });
         rest = after;
     }
     Ok(Element::Quantization(tables))

@@ -7,13 +7,7 @@ use super::scan_decode::ScanState;
 impl ScanState<'_> {
     /// Changes a coefficient of a progressive scan.
     #[inline(always)]
-    pub(crate) fn set(
-        &mut self,
-        place: (usize, usize),
-        block: &mut [i16; 64],
-        k: usize,
-        value: i16,
-    ) {
+    pub(crate) fn set(&mut self, place: (usize, usize), block: &mut [i16; 64], k: usize, value: i16) {
         let index = (place.1 * 64 + k) as u32;
         self.undo.push((place.0 as u8, index, block[k]));
         block[k] = value;
@@ -49,8 +43,7 @@ impl ScanState<'_> {
                         if zero_runs != 0 {
                             self.zero_runs.push((self.ordinal, zero_runs, true));
                         }
-                        self.eob
-                            .begin_run(symbol >> 4, self.ordinal, coded, 0, reader);
+                        self.eob.begin_run(symbol >> 4, self.ordinal, coded, 0, reader);
                         return Some(());
                     }
                     (symbol >> 4, extend(reader.take(size), size))
@@ -175,11 +168,7 @@ impl ScanState<'_> {
             if block[k].unsigned_abs() & bit as u16 != 0 {
                 return None;
             }
-            let value = if block[k] > 0 {
-                block[k].checked_add(bit)?
-            } else {
-                block[k].checked_sub(bit)?
-            };
+            let value = if block[k] > 0 { block[k].checked_add(bit)? } else { block[k].checked_sub(bit)? };
             if value == i16::MIN {
                 return None;
             }

@@ -40,12 +40,7 @@ pub(crate) struct McuBlock {
 
 impl ScanGeometry {
     /// The geometry of `scan`, whose component indices must be in range.
-    pub(crate) fn new(
-        frame: &FrameHeader,
-        layout: &[ComponentLayout],
-        scan: &Scan,
-        restart_interval: u16,
-    ) -> Self {
+    pub(crate) fn new(frame: &FrameHeader, layout: &[ComponentLayout], scan: &Scan, restart_interval: u16) -> Self {
         let single = scan.components.len() == 1;
         let components: Vec<ScanBlocks> = scan
             .components
@@ -58,12 +53,7 @@ impl ScanGeometry {
                     let c = &frame.components[index];
                     (usize::from(c.h), usize::from(c.v))
                 };
-                ScanBlocks {
-                    component: index,
-                    h,
-                    v,
-                    stride: layout[index].blocks_wide,
-                }
+                ScanBlocks { component: index, h, v, stride: layout[index].blocks_wide }
             })
             .collect();
         let (mcus_wide, mcus_high) = match components.first() {
@@ -110,11 +100,7 @@ impl ScanGeometry {
             for y in 0..c.v {
                 let first = (row * c.v + y) * c.stride + column * c.h;
                 for x in 0..c.h {
-                    let block = McuBlock {
-                        position,
-                        component: c.component,
-                        block: first + x,
-                    };
+                    let block = McuBlock { position, component: c.component, block: first + x };
                     if !visit(block) {
                         return false;
                     }

@@ -43,10 +43,7 @@ pub(crate) fn decode_scan(
     let mut ac_tables = Vec::new();
     for component in &scan.components {
         let missing = |class: &str, destination: u8| {
-            JpegError::malformed(
-                input.start,
-                format!("scan uses {class} table {destination}, which is not defined"),
-            )
+            JpegError::malformed(input.start, format!("scan uses {class} table {destination}, which is not defined"))
         };
         if needs_dc {
             let table = input.tables.dc[usize::from(component.dc_table)].as_ref();
@@ -61,10 +58,7 @@ pub(crate) fn decode_scan(
         procedure,
         dc_tables,
         ac_tables,
-        band: (
-            usize::from(scan.spectral_start),
-            usize::from(scan.spectral_end),
-        ),
+        band: (usize::from(scan.spectral_start), usize::from(scan.spectral_end)),
         low: u32::from(scan.approximation_low),
         predictions: [0; 4],
         eob: EobState::default(),
@@ -140,9 +134,7 @@ fn next_restart(bytes: &[u8], at: usize) -> usize {
 /// The next marker from `at` on, or the end.
 fn marker_after(bytes: &[u8], at: usize) -> usize {
     let mut pairs = bytes.get(at..).unwrap_or_default().windows(2);
-    pairs
-        .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF))
-        .map_or(bytes.len(), |distance| at + distance)
+    pairs.position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)).map_or(bytes.len(), |distance| at + distance)
 }
 
 /// How far the decoding of an interval came.
@@ -182,17 +174,13 @@ impl ScanState<'_> {
     ) -> Progress {
         self.predictions = [0; 4];
         self.eob.begin_interval();
-        let mut sound = Progress {
-            mcus: 0,
-            position: 0,
-        };
+        let mut sound = Progress { mcus: 0, position: 0 };
         let mut sound_lists = (self.zero_runs.len(), self.eob.mark());
         let first = mcus.start;
         for mcu in mcus {
             let whole = geometry.visit(mcu, |at| {
-                let Some(block) = coefficients
-                    .get_mut(at.component)
-                    .and_then(|all| all.as_chunks_mut::<64>().0.get_mut(at.block))
+                let Some(block) =
+                    coefficients.get_mut(at.component).and_then(|all| all.as_chunks_mut::<64>().0.get_mut(at.block))
                 else {
                     return false;
                 };
@@ -207,10 +195,7 @@ impl ScanState<'_> {
                 break;
             }
             if self.eob.run == 0 {
-                sound = Progress {
-                    mcus: mcu + 1 - first,
-                    position: reader.position(),
-                };
+                sound = Progress { mcus: mcu + 1 - first, position: reader.position() };
                 sound_lists = (self.zero_runs.len(), self.eob.mark());
                 self.undo.clear();
             }
@@ -273,11 +258,7 @@ impl ScanState<'_> {
         if size > 15 {
             return None;
         }
-        let difference = if size == 0 {
-            0
-        } else {
-            extend(reader.take(size), size)
-        };
+        let difference = if size == 0 { 0 } else { extend(reader.take(size), size) };
         let prediction = self.predictions.get_mut(position)?;
         let value = *prediction + difference;
         if !(-32767..=32767).contains(&value) {
@@ -288,12 +269,7 @@ impl ScanState<'_> {
     }
 
     #[inline(always)]
-    fn sequential(
-        &mut self,
-        position: usize,
-        block: &mut [i16; 64],
-        reader: &mut BitReader<'_>,
-    ) -> Option<()> {
+    fn sequential(&mut self, position: usize, block: &mut [i16; 64], reader: &mut BitReader<'_>) -> Option<()> {
         block[0] = self.dc(position, reader)? as i16;
         let table = *self.ac_tables.get(position)?;
         let mut k = 1;

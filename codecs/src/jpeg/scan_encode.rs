@@ -26,10 +26,7 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     pub(crate) fn new() -> Self {
-        Self {
-            dc: [[0; 256]; 4],
-            ac: [[0; 256]; 4],
-        }
+        Self { dc: [[0; 256]; 4], ac: [[0; 256]; 4] }
     }
 }
 
@@ -55,17 +52,8 @@ pub(crate) struct ScanWriter<'a> {
 
 impl<'a> ScanWriter<'a> {
     /// A writer that appends to `bytes`.
-    pub(crate) fn new(
-        bytes: Vec<u8>,
-        dc: [Option<&'a EncodingTable>; 4],
-        ac: [Option<&'a EncodingTable>; 4],
-    ) -> Self {
-        Self {
-            bits: BitWriter::new(bytes),
-            dc,
-            ac,
-            missing: None,
-        }
+    pub(crate) fn new(bytes: Vec<u8>, dc: [Option<&'a EncodingTable>; 4], ac: [Option<&'a EncodingTable>; 4]) -> Self {
+        Self { bits: BitWriter::new(bytes), dc, ac, missing: None }
     }
 
     #[cold]
@@ -114,16 +102,10 @@ pub(crate) fn count_symbols(source: &ScanSource<'_>) -> Result<Box<Histogram>, J
 }
 
 /// Writes the entropy-coded data of a scan, RST markers included, and gives the bytes back.
-pub(crate) fn encode_scan(
-    source: &ScanSource<'_>,
-    mut writer: ScanWriter<'_>,
-) -> Result<Vec<u8>, JpegError> {
+pub(crate) fn encode_scan(source: &ScanSource<'_>, mut writer: ScanWriter<'_>) -> Result<Vec<u8>, JpegError> {
     let (mut coder, geometry) = ScanCoder::new(source)?;
     let deviations = &source.scan.deviations;
-    let mut padding = PaddingSource {
-        padding: &deviations.padding,
-        used: 0,
-    };
+    let mut padding = PaddingSource { padding: &deviations.padding, used: 0 };
     let mut wrong_restarts = deviations.wrong_restarts.iter().peekable();
     let intervals = coder.intervals(&geometry);
     for interval in 0..intervals {
@@ -137,10 +119,7 @@ pub(crate) fn encode_scan(
         }
         if interval + 1 < intervals {
             let mut marker = 0xD0 + (interval % 8) as u8;
-            if let Some(&&(_, wrong)) = wrong_restarts
-                .peek()
-                .filter(|&&&(index, _)| index as usize == interval)
-            {
+            if let Some(&&(_, wrong)) = wrong_restarts.peek().filter(|&&&(index, _)| index as usize == interval) {
                 marker = wrong;
                 wrong_restarts.next();
             }
@@ -170,9 +149,7 @@ impl PaddingSource<'_> {
             Padding::Bits(packed) => {
                 let mut value = 0;
                 for _ in 0..bits {
-                    let byte = packed
-                        .get(self.used / 8)
-                        .ok_or_else(|| JpegError::uncodable("too few padding bits"))?;
+                    let byte = packed.get(self.used / 8).ok_or_else(|| JpegError::uncodable("too few padding bits"))?;
                     value = value << 1 | u32::from(byte >> (7 - self.used % 8) & 1);
                     self.used += 1;
                 }
@@ -213,15 +190,12 @@ impl<'a> ScanCoder<'a> {
     fn new(source: &ScanSource<'a>) -> Result<(Self, ScanGeometry), JpegError> {
         let scan = source.scan;
         let procedure = Procedure::of(source.frame, scan, 0)?;
-        let geometry =
-            ScanGeometry::new(source.frame, source.layout, scan, source.restart_interval);
+        let geometry = ScanGeometry::new(source.frame, source.layout, scan, source.restart_interval);
         let mut sources = Vec::new();
         for component in &scan.components {
             let index = usize::from(component.index);
             let blocks = match (source.components.get(index), source.layout.get(index)) {
-                (Some(c), Some(l)) if c.coefficients.len() == l.blocks() * 64 => {
-                    c.coefficients.as_chunks::<64>().0
-                }
+                (Some(c), Some(l)) if c.coefficients.len() == l.blocks() * 64 => c.coefficients.as_chunks::<64>().0,
                 _ => return Err(JpegError::uncodable("coefficients do not fit the frame")),
             };
             sources.push(Source {
@@ -234,10 +208,7 @@ impl<'a> ScanCoder<'a> {
             procedure,
             sources,
             deviations: &scan.deviations,
-            band: (
-                usize::from(scan.spectral_start),
-                usize::from(scan.spectral_end),
-            ),
+            band: (usize::from(scan.spectral_start), usize::from(scan.spectral_end)),
             low: u32::from(scan.approximation_low),
             predictions: [0; 4],
             ordinal: 0,
@@ -253,9 +224,7 @@ impl<'a> ScanCoder<'a> {
 
     /// The intervals that the file holds.
     fn intervals(&self, geometry: &ScanGeometry) -> usize {
-        geometry
-            .intervals()
-            .saturating_sub(self.deviations.missing_intervals as usize)
+        geometry.intervals().saturating_sub(self.deviations.missing_intervals as usize)
     }
 
     /// Codes an interval; returns the bytes that follow its whole bytes if it is a broken one.
@@ -290,9 +259,7 @@ impl<'a> ScanCoder<'a> {
                 coded
             });
             if !coded {
-                return Err(JpegError::uncodable(format!(
-                    "a DC difference in MCU {mcu} needs more than 15 bits"
-                )));
+                return Err(JpegError::uncodable(format!("a DC difference in MCU {mcu} needs more than 15 bits")));
             }
         }
         self.end_eob_run(sink, self.sources.first().map_or(0, |s| s.ac_table));
@@ -314,9 +281,7 @@ impl<'a> ScanCoder<'a> {
                 self.ac_sequential(block, ac_table, sink);
                 coded
             }
-            Procedure::DcFirst => {
-                self.dc(position, i32::from(block[0]) >> self.low, dc_table, sink)
-            }
+            Procedure::DcFirst => self.dc(position, i32::from(block[0]) >> self.low, dc_table, sink),
             Procedure::DcRefine => {
                 sink.raw((i32::from(block[0]) >> self.low & 1) as u32, 1);
                 true
@@ -333,13 +298,7 @@ impl<'a> ScanCoder<'a> {
     }
 
     #[inline(always)]
-    fn dc(
-        &mut self,
-        position: usize,
-        value: i32,
-        table: usize,
-        sink: &mut impl SymbolSink,
-    ) -> bool {
+    fn dc(&mut self, position: usize, value: i32, table: usize, sink: &mut impl SymbolSink) -> bool {
         let prediction = &mut self.predictions[position & 3];
         let (size, bits) = magnitude(value - *prediction);
         *prediction = value;
@@ -494,13 +453,31 @@ impl<'a> ScanCoder<'a> {
 /// One bit for each coefficient that is not zero.
 #[inline(always)]
 fn nonzero(block: &[i16; 64]) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, &value) in flags.iter_mut().zip(block) {
+        *flag = u8::from(value != 0);
+    }
     let mut mask = 0u64;
-    for (group, lane) in block.as_chunks::<8>().0.iter().enumerate() {
-        let mut bits = 0u64;
-        for (at, &value) in lane.iter().enumerate() {
-            bits |= u64::from(value != 0) << at;
-        }
+    for (group, lane) in flags.as_chunks::<8>().0.iter().enumerate() {
+        // The product gathers the lowest bits of eight bytes in its highest byte.
+        let bits = u64::from_le_bytes(*lane).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask |= bits << (group * 8);
     }
     mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonzero_coefficients_set_their_bits() {
+        let mut state = 3u64;
+        for _ in 0..500 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mask = state ^ state >> 31;
+            let block = std::array::from_fn(|k| (mask >> k & 1) as i16 * -256);
+            assert_eq!(nonzero(&block), mask);
+        }
+    }
 }

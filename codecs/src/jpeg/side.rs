@@ -165,11 +165,7 @@ pub struct EobRuns {
 
 impl Default for EobRuns {
     fn default() -> Self {
-        Self {
-            longest: 0x7FFF,
-            correction_limit: true,
-            cuts: Vec::new(),
-        }
+        Self { longest: 0x7FFF, correction_limit: true, cuts: Vec::new() }
     }
 }
 
@@ -177,12 +173,8 @@ impl HuffmanCodes {
     /// The counts and symbols, unless they have to be derived from the coefficients.
     #[must_use]
     pub fn listed(&self) -> Option<(&[u8; 16], &[u8])> {
-        const STANDARD: [tables::StandardHuffman; 4] = [
-            tables::LUMINANCE_DC,
-            tables::CHROMINANCE_DC,
-            tables::LUMINANCE_AC,
-            tables::CHROMINANCE_AC,
-        ];
+        const STANDARD: [tables::StandardHuffman; 4] =
+            [tables::LUMINANCE_DC, tables::CHROMINANCE_DC, tables::LUMINANCE_AC, tables::CHROMINANCE_AC];
         match self {
             Self::Standard(which) => {
                 let index = usize::from(*which & 3);
@@ -201,10 +193,7 @@ impl HuffmanCodes {
                 return Self::Standard(which);
             }
         }
-        Self::Explicit {
-            counts: *counts,
-            symbols: symbols.to_vec(),
-        }
+        Self::Explicit { counts: *counts, symbols: symbols.to_vec() }
     }
 }
 
@@ -221,8 +210,7 @@ impl SideInformation {
     pub fn quantization_tables(&self) -> Vec<[u16; 64]> {
         let mut current: [Option<[u16; 64]>; 4] = [None; 4];
         let mut of_component: Vec<Option<[u16; 64]>> = vec![None; self.frame.components.len()];
-        let selector =
-            |index: usize| usize::from(self.frame.components[index].quantization_selector & 3);
+        let selector = |index: usize| usize::from(self.frame.components[index].quantization_selector & 3);
         for element in &self.elements {
             match element {
                 Element::Quantization(tables) => {

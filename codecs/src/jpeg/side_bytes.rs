@@ -137,11 +137,7 @@ impl SideInformation {
     /// [`JpegError::Malformed`] where the bytes are damaged, [`JpegError::Limit`] where they
     /// describe more than `limits` allow. Any bytes may be given.
     pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, JpegError> {
-        Limits::check(
-            "side information bytes",
-            bytes.len() as u64,
-            limits.max_side_bytes,
-        )?;
+        Limits::check("side information bytes", bytes.len() as u64, limits.max_side_bytes)?;
         let Some((&flags, body)) = bytes.split_first() else {
             return Err(JpegError::malformed(0, "empty side information"));
         };
@@ -153,10 +149,7 @@ impl SideInformation {
                 unpacked.as_slice()
             }
             packing => {
-                return Err(JpegError::malformed(
-                    0,
-                    format!("side information: packing {packing}"),
-                ));
+                return Err(JpegError::malformed(0, format!("side information: packing {packing}")));
             }
         };
         if flags & 0x80 != 0 {
@@ -187,10 +180,13 @@ impl SideInformation {
         for element in self.elements.iter().rev() {
             match element {
                 Element::Segment { marker, payload } if [0xE0, 0xEE].contains(marker) => {
-                    let known = APPLICATIONS.iter().find(|application| {
-                        application
-                            .segment()
-                            .is_some_and(|(known, bytes)| known == *marker && bytes == *payload)
+                    let dots = match payload.as_slice() {
+                        [.., high, low, 0, 0] => u16::from_be_bytes([*high, *low]),
+                        _ => 0,
+                    };
+                    let with_dots = [Application::JfifDots(dots)];
+                    let known = APPLICATIONS.iter().chain(&with_dots).find(|application| {
+                        application.segment().is_some_and(|(known, bytes)| known == *marker && bytes == *payload)
                     });
                     template.application = known.copied().unwrap_or(template.application);
                 }
@@ -198,8 +194,7 @@ impl SideInformation {
                     template.merged_quantization |= tables.len() > 1;
                     for table in tables.iter().filter(|table| table.destination == luma) {
                         let baseline = self.frame.marker == 0xC0;
-                        let quality =
-                            (1..=100).find(|&q| annex_k(false, q, baseline) == table.values);
+                        let quality = (1..=100).find(|&q| annex_k(false, q, baseline) == table.values);
                         template.quality = quality.unwrap_or(0);
                     }
                 }
@@ -231,20 +226,11 @@ fn known_components(kind: usize) -> Vec<FrameComponent> {
     let (first, listed) = FRAMES[kind % FRAMES.len()];
     (first..)
         .zip(listed)
-        .map(|(id, &(h, v, quantization_selector))| FrameComponent {
-            id,
-            h,
-            v,
-            quantization_selector,
-        })
+        .map(|(id, &(h, v, quantization_selector))| FrameComponent { id, h, v, quantization_selector })
         .collect()
 }
 
-fn read_body(
-    flags: u8,
-    reader: &mut ByteReader<'_>,
-    limits: &Limits,
-) -> Result<SideInformation, JpegError> {
+fn read_body(flags: u8, reader: &mut ByteReader<'_>, limits: &Limits) -> Result<SideInformation, JpegError> {
     let kinds = reader.byte()?;
     let quality = reader.byte()?;
     if quality > 100 {
@@ -252,9 +238,9 @@ fn read_body(
     }
     let application = match kinds & 7 {
         JFIF_DOTS => Application::JfifDots(reader.varint("dots per inch", 0xFFFF)? as u16),
-        number => *APPLICATIONS
-            .get(usize::from(number))
-            .ok_or_else(|| reader.error(format!("APP segment {number}")))?,
+        number => {
+            *APPLICATIONS.get(usize::from(number)).ok_or_else(|| reader.error(format!("APP segment {number}")))?
+        }
     };
     let width = reader.varint("width", 0xFFFF)? as u16;
     let height = reader.varint("height", 0xFFFF)? as u16;
@@ -279,25 +265,13 @@ fn read_body(
         }
         kind @ 1..=30 => {
             let kind = usize::from(kind) - 1;
-            (
-                MARKERS[kind % MARKERS.len()],
-                known_components(kind / MARKERS.len()),
-            )
+            (MARKERS[kind % MARKERS.len()], known_components(kind / MARKERS.len()))
         }
         kind => return Err(reader.error(format!("kind of frame {kind}"))),
     };
-    let frame = FrameHeader {
-        marker,
-        width,
-        height,
-        components,
-    };
+    let frame = FrameHeader { marker, width, height, components };
     frame.validate(0)?;
-    let restart_interval = if flags & RESTART != 0 {
-        reader.varint("restart interval", 0xFFFF)? as u16
-    } else {
-        0
-    };
+    let restart_interval = if flags & RESTART != 0 { reader.varint("restart interval", 0xFFFF)? as u16 } else { 0 };
     let template = Template {
         application,
         quality,
@@ -339,21 +313,14 @@ fn read_edits(
         for _ in 0..reader.count("inserted elements")? {
             elements.push(read_element(reader, &mut tables)?);
             let segments = elements.len() as u64 + tables;
-            Limits::check(
-                "segments and tables",
-                segments,
-                u64::from(limits.max_segments),
-            )?;
+            Limits::check("segments and tables", segments, u64::from(limits.max_segments))?;
         }
     }
     elements.extend(predicted);
     Ok(elements)
 }
 
-fn read_all_deviations(
-    reader: &mut ByteReader<'_>,
-    elements: &mut [Element],
-) -> Result<(), JpegError> {
+fn read_all_deviations(reader: &mut ByteReader<'_>, elements: &mut [Element]) -> Result<(), JpegError> {
     let mut scans = elements.iter_mut().filter_map(|element| match element {
         Element::Scan(scan) => Some(scan),
         _ => None,
@@ -390,21 +357,13 @@ fn alike(a: &Element, b: &Element) -> bool {
 
 /// The edits along a longest common subsequence.
 fn edits<'a>(predicted: &[Element], actual: &'a [Element]) -> Vec<Edit<'a>> {
-    let head = predicted
-        .iter()
-        .zip(actual)
-        .take_while(|(p, a)| alike(p, a))
-        .count();
+    let head = predicted.iter().zip(actual).take_while(|(p, a)| alike(p, a)).count();
     let (p, a) = (&predicted[head..], &actual[head..]);
     if p.is_empty() && a.is_empty() {
         return Vec::new();
     }
     if p.len().saturating_mul(a.len()) > MAX_COMPARISONS {
-        return vec![Edit {
-            copied: head,
-            left_out: p.len(),
-            inserted: a,
-        }];
+        return vec![Edit { copied: head, left_out: p.len(), inserted: a }];
     }
     // longest[i][j]: length of the longest common subsequence of p[i..] and a[j..].
     let stride = a.len() + 1;
@@ -427,21 +386,15 @@ fn edits<'a>(predicted: &[Element], actual: &'a [Element]) -> Vec<Edit<'a>> {
         }
         let (first_i, first_j) = (i, j);
         while (i < p.len() || j < a.len()) && !(i < p.len() && j < a.len() && alike(&p[i], &a[j])) {
-            let (skip, insert) = (
-                longest.get((i + 1) * stride + j).copied(),
-                longest[i * stride..].get(j + 1).copied(),
-            );
+            let (skip, insert) =
+                (longest.get((i + 1) * stride + j).copied(), longest[i * stride..].get(j + 1).copied());
             if j == a.len() || (i < p.len() && skip >= insert) {
                 i += 1;
             } else {
                 j += 1;
             }
         }
-        edits.push(Edit {
-            copied,
-            left_out: i - first_i,
-            inserted: &a[first_j..j],
-        });
+        edits.push(Edit { copied, left_out: i - first_i, inserted: &a[first_j..j] });
         copied = 0;
     }
     edits

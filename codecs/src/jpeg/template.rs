@@ -5,8 +5,7 @@
 
 use super::frame::FrameHeader;
 use super::side::{
-    Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent,
-    SideInformation,
+    Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent, SideInformation,
 };
 use super::tables;
 
@@ -45,10 +44,7 @@ impl Application {
     pub(crate) fn segment(self) -> Option<(u8, Vec<u8>)> {
         let jfif = |unit: u8, density: u16| {
             let [high, low] = density.to_be_bytes();
-            let payload = [
-                &b"JFIF\0"[..],
-                &[1, 1, unit, high, low, high, low, 0, 0][..],
-            ];
+            let payload = [&b"JFIF\0"[..], &[1, 1, unit, high, low, high, low, 0, 0][..]];
             (0xE0, payload.concat())
         };
         match self {
@@ -65,11 +61,7 @@ impl Application {
 
 /// The Annex K table at libjpeg's `quality`, zigzag order.
 pub(crate) fn annex_k(chrominance: bool, quality: u8, baseline: bool) -> [u16; 64] {
-    let base = if chrominance {
-        &tables::CHROMINANCE_QUANTIZATION
-    } else {
-        &tables::LUMINANCE_QUANTIZATION
-    };
+    let base = if chrominance { &tables::CHROMINANCE_QUANTIZATION } else { &tables::LUMINANCE_QUANTIZATION };
     tables::natural_to_zigzag(&tables::scaled_table(base, quality, baseline))
 }
 
@@ -106,11 +98,7 @@ impl Template {
         let tables = selectors.iter().map(|&destination| {
             // SOF0 holds 8-bit tables only, so it tells which kind a low quality has made.
             let values = annex_k(destination != 0, self.quality, frame.marker == 0xC0);
-            QuantizationTable {
-                destination,
-                wide: values.iter().any(|&v| v > 255),
-                values,
-            }
+            QuantizationTable { destination, wide: values.iter().any(|&v| v > 255), values }
         });
         if self.merged_quantization {
             elements.push(Element::Quantization(tables.collect()));
@@ -120,13 +108,7 @@ impl Template {
     }
 
     /// The DHT segments before `scan`; clears the selectors that libjpeg leaves unused.
-    fn huffman(
-        &self,
-        frame: &FrameHeader,
-        scan: &mut Scan,
-        first: bool,
-        elements: &mut Vec<Element>,
-    ) {
+    fn huffman(&self, frame: &FrameHeader, scan: &mut Scan, first: bool, elements: &mut Vec<Element>) {
         let dc = scan.spectral_start == 0 && scan.approximation_high == 0;
         let ac = scan.spectral_end > 0;
         let mut wanted: Vec<(bool, u8)> = Vec::new();
@@ -168,10 +150,7 @@ impl Template {
 
     /// Side information made of this sequence.
     pub(crate) fn side(&self, frame: FrameHeader) -> SideInformation {
-        SideInformation {
-            elements: self.elements(&frame),
-            frame,
-        }
+        SideInformation { elements: self.elements(&frame), frame }
     }
 }
 
@@ -214,12 +193,7 @@ fn scan_script(frame: &FrameHeader) -> Vec<Scan> {
         ];
     }
     let mut script = vec![scan(&all, (0, 0), (0, 1))];
-    let bands = [
-        ((1, 5), (0, 2)),
-        ((6, 63), (0, 2)),
-        ((1, 63), (2, 1)),
-        ((1, 63), (1, 0)),
-    ];
+    let bands = [((1, 5), (0, 2)), ((6, 63), (0, 2)), ((1, 63), (2, 1)), ((1, 63), (1, 0))];
     for (step, (band, approximation)) in bands.into_iter().enumerate() {
         if step == 3 {
             script.push(scan(&all, (0, 0), (1, 0)));

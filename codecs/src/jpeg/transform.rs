@@ -33,17 +33,9 @@ const FIX_3_072711026: i32 = 25172;
 /// four below 2^15, and products with 25172 < 2^15 in sums of four below 2^32 / 2.
 fn forward_pass(d: [i32; 8], first: bool) -> [i32; 8] {
     let round = |value: i32, bits: u32| (value + (1 << (bits - 1))) >> bits;
-    let bits = if first {
-        CONST_BITS - PASS1_BITS
-    } else {
-        CONST_BITS + PASS1_BITS
-    };
+    let bits = if first { CONST_BITS - PASS1_BITS } else { CONST_BITS + PASS1_BITS };
     let even = |value: i32| {
-        if first {
-            value << PASS1_BITS
-        } else {
-            round(value, PASS1_BITS)
-        }
+        if first { value << PASS1_BITS } else { round(value, PASS1_BITS) }
     };
     let (tmp0, tmp7) = (d[0] + d[7], d[0] - d[7]);
     let (tmp1, tmp6) = (d[1] + d[6], d[1] - d[6]);
@@ -78,10 +70,7 @@ fn forward_pass(d: [i32; 8], first: bool) -> [i32; 8] {
 pub fn forward_dct(samples: &[i16; 64]) -> [i32; 64] {
     let mut work = [0i32; 64];
     for (row, line) in work.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        *line = forward_pass(
-            std::array::from_fn(|x| i32::from(samples[row * 8 + x])),
-            true,
-        );
+        *line = forward_pass(std::array::from_fn(|x| i32::from(samples[row * 8 + x])), true);
     }
     for x in 0..8 {
         let column = forward_pass(std::array::from_fn(|y| work[y * 8 + x]), false);
@@ -115,11 +104,7 @@ fn inverse_pass(d: [i64; 8], bits: u32) -> [i64; 8] {
         d[7] * fix(FIX_0_298631336) + z1 + z3,
     ];
     std::array::from_fn(|n| {
-        let value = if n < 4 {
-            even[n] + odd[n]
-        } else {
-            even[7 - n] - odd[7 - n]
-        };
+        let value = if n < 4 { even[n] + odd[n] } else { even[7 - n] - odd[7 - n] };
         (value + (1 << (bits - 1))) >> bits
     })
 }
@@ -272,9 +257,7 @@ pub fn encode_planes(
     options: &EncodeOptions,
 ) -> Result<JpegImage, JpegError> {
     let (Ok(frame_width), Ok(frame_height)) = (u16::try_from(width), u16::try_from(height)) else {
-        return Err(JpegError::uncodable(format!(
-            "{width}x{height} pixels, at most 65535x65535"
-        )));
+        return Err(JpegError::uncodable(format!("{width}x{height} pixels, at most 65535x65535")));
     };
     let channels: usize = if format == PixelFormat::Rgb8 { 3 } else { 1 };
     let expected = width as u64 * u64::from(height) * channels as u64;
@@ -285,10 +268,7 @@ pub fn encode_planes(
         )));
     }
     if !(1..=100).contains(&options.quality) {
-        return Err(JpegError::uncodable(format!(
-            "quality {}, expected 1..=100",
-            options.quality
-        )));
+        return Err(JpegError::uncodable(format!("quality {}, expected 1..=100", options.quality)));
     }
     let subsampling = match format {
         PixelFormat::Gray8 => Subsampling::Gray,
@@ -302,49 +282,25 @@ pub fn encode_planes(
     let side = libjpeg_template(options).side(libjpeg_frame(
         (frame_width, frame_height),
         (h, v),
-        if subsampling == Subsampling::Gray {
-            1
-        } else {
-            3
-        },
+        if subsampling == Subsampling::Gray { 1 } else { 3 },
         options,
     ));
     let mut image = side.zeroed();
     let layout = side.layout();
     let (width, height) = (width as usize, height as usize);
     for (index, component) in image.components.iter_mut().enumerate() {
-        let (h_factor, v_factor) = if index == 0 {
-            (1, 1)
-        } else {
-            (h.into(), v.into())
-        };
+        let (h_factor, v_factor) = if index == 0 { (1, 1) } else { (h.into(), v.into()) };
         let sample = |x: usize, y: usize| -> u8 {
             let at = (y * width + x) * channels;
             match format {
                 PixelFormat::Gray8 => pixels[at],
-                PixelFormat::Rgb8 => {
-                    rgb_to_ycbcr([pixels[at], pixels[at + 1], pixels[at + 2]])[index]
-                }
+                PixelFormat::Rgb8 => rgb_to_ycbcr([pixels[at], pixels[at + 1], pixels[at + 2]])[index],
             }
         };
         let stride = layout[index].scan_wide * 8;
-        let plane = subsampled(
-            sample,
-            (width, height),
-            (h_factor, v_factor),
-            (stride, layout[index].scan_high * 8),
-        );
-        transform_plane(
-            &plane,
-            &component.quantization,
-            component.blocks_wide,
-            &mut component.coefficients,
-        );
-        let mcu = if layout.len() == 1 {
-            (1, 1)
-        } else {
-            (usize::from(component.h), usize::from(component.v))
-        };
+        let plane = subsampled(sample, (width, height), (h_factor, v_factor), (stride, layout[index].scan_high * 8));
+        transform_plane(&plane, &component.quantization, component.blocks_wide, &mut component.coefficients);
+        let mcu = if layout.len() == 1 { (1, 1) } else { (usize::from(component.h), usize::from(component.v)) };
         fill_dummy_blocks(
             &mut component.coefficients,
             (component.blocks_wide, component.blocks_high),
@@ -373,11 +329,8 @@ fn libjpeg_frame(
     options: &EncodeOptions,
 ) -> FrameHeader {
     let wide = !options.baseline
-        && (0..components.min(2)).any(|table| {
-            super::template::annex_k(table == 1, options.quality, false)
-                .iter()
-                .any(|&entry| entry > 255)
-        });
+        && (0..components.min(2))
+            .any(|table| super::template::annex_k(table == 1, options.quality, false).iter().any(|&entry| entry > 255));
     FrameHeader {
         marker: match (options.progressive, wide) {
             (true, _) => 0xC2,
@@ -412,8 +365,7 @@ fn subsampled(
             samples.copy_within((coded_rows - 1) * stride..coded_rows * stride, y * stride);
             continue;
         }
-        let at =
-            |x: usize, dy: usize| u32::from(sample(x.min(width - 1), (y * v + dy).min(height - 1)));
+        let at = |x: usize, dy: usize| u32::from(sample(x.min(width - 1), (y * v + dy).min(height - 1)));
         for x in 0..stride {
             let odd = (x & 1) as u32;
             let value = match (h, v) {
@@ -427,11 +379,7 @@ fn subsampled(
             samples[y * stride + x] = value as u8;
         }
     }
-    Plane {
-        samples,
-        stride,
-        rows,
-    }
+    Plane { samples, stride, rows }
 }
 
 fn transform_plane(plane: &Plane, quantization: &[u16; 64], blocks_wide: usize, out: &mut [i16]) {
@@ -481,10 +429,7 @@ mod tests {
         let scaled = forward_dct(&[50; 64]);
         assert_eq!(scaled[0], 50 * 64);
         assert!(scaled[1..].iter().all(|&v| v == 0));
-        assert_eq!(
-            inverse_dct(&dequantize(&quantize(&scaled, &[1; 64]), &[1; 64])),
-            [178; 64]
-        );
+        assert_eq!(inverse_dct(&dequantize(&quantize(&scaled, &[1; 64]), &[1; 64])), [178; 64]);
     }
 
     #[test]
@@ -516,26 +461,17 @@ mod tests {
             assert_eq!(ycbcr_to_rgb([level, 128, 128]), [level; 3]);
         }
         let back = ycbcr_to_rgb(rgb_to_ycbcr([200, 30, 90]));
-        assert!(
-            back.iter()
-                .zip([200, 30, 90])
-                .all(|(&a, b)| a.abs_diff(b) <= 1)
-        );
+        assert!(back.iter().zip([200, 30, 90]).all(|(&a, b)| a.abs_diff(b) <= 1));
     }
 
     #[test]
     fn odd_sizes_are_padded_with_the_last_dc() {
         let pixels: Vec<u8> = (0..17 * 9 * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let image =
-            encode_planes(&pixels, 17, 9, PixelFormat::Rgb8, &EncodeOptions::default()).unwrap();
+        let image = encode_planes(&pixels, 17, 9, PixelFormat::Rgb8, &EncodeOptions::default()).unwrap();
         let luma = &image.components[0];
         assert_eq!((luma.blocks_wide, luma.blocks_high), (4, 2));
         assert_eq!(luma.coefficients[3 * 64], luma.coefficients[2 * 64]);
-        assert!(
-            luma.coefficients[3 * 64 + 1..4 * 64]
-                .iter()
-                .all(|&c| c == 0)
-        );
+        assert!(luma.coefficients[3 * 64 + 1..4 * 64].iter().all(|&c| c == 0));
         assert_eq!(image.components[1].blocks_wide, 2);
     }
 }

@@ -81,16 +81,7 @@ mod tests {
 
     #[test]
     fn varints_come_back() {
-        let values = [
-            0,
-            1,
-            127,
-            128,
-            300,
-            65535,
-            u64::from(u32::MAX),
-            (1 << 62) - 1,
-        ];
+        let values = [0, 1, 127, 128, 300, 65535, u64::from(u32::MAX), (1 << 62) - 1];
         let mut bytes = Vec::new();
         for value in values {
             put_varint(&mut bytes, value);
@@ -101,11 +92,7 @@ mod tests {
         }
         assert!(reader.is_empty());
         assert!(reader.byte().is_err());
-        assert!(
-            ByteReader::new(&[0xFF; 20])
-                .varint("value", u64::MAX)
-                .is_err()
-        );
+        assert!(ByteReader::new(&[0xFF; 20]).varint("value", u64::MAX).is_err());
         assert!(ByteReader::new(&[9]).varint("value", 8).is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! Coefficients and side information → the JPEG file (T.81 Annex B).
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::error::JpegError;
 use super::frame::{ComponentLayout, FrameHeader, JpegImage};
 use super::huffman::{EncodingTable, is_code, optimal_code};
@@ -14,6 +17,11 @@ use super::side::{Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan};
 /// counts, values without a Huffman code, too few padding bits. [`JpegError::Malformed`] when
 /// the side information contradicts itself.
 pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
+    write_counted(image, Counted::new())
+}
+
+/// [`write`] with symbol counts that are known already.
+pub(crate) fn write_counted(image: &JpegImage, counted: Counted) -> Result<Vec<u8>, JpegError> {
     let frame = &image.side.frame;
     frame.validate(0)?;
     let layout = frame.layout();
@@ -33,15 +41,13 @@ pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
         dc: Default::default(),
         ac: Default::default(),
         restart_interval: 0,
-        counted: None,
+        counted,
     };
     // Motion-JPEG frames leave out the DHT segments and mean the tables of Annex K.
     for destination in 0..2u8 {
         let table = |which: u8| {
             let codes = HuffmanCodes::Standard(which);
-            codes
-                .listed()
-                .map(|(counts, symbols)| EncodingTable::new(counts, symbols))
+            codes.listed().map(|(counts, symbols)| EncodingTable::new(counts, symbols))
         };
         writer.dc[usize::from(destination)] = table(destination);
         writer.ac[usize::from(destination)] = table(destination + 2);
@@ -55,10 +61,10 @@ pub fn write(image: &JpegImage) -> Result<Vec<u8>, JpegError> {
 }
 
 /// Replaces explicit Huffman tables by [`HuffmanCodes::Optimal`] where that gives the same
-/// table.
-pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) {
+/// table. Returns the symbol counts of the scans that have been looked at.
+pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) -> Counted {
     let layout = image.side.frame.layout();
-    let mut counted = None;
+    let mut counted = Counted::new();
     let mut found = Vec::new();
     for (index, element) in image.side.elements.iter().enumerate() {
         let Element::Huffman(tables) = element else {
@@ -84,10 +90,11 @@ pub(crate) fn recognise_optimal_tables(image: &mut JpegImage) {
             table.codes = HuffmanCodes::Optimal;
         }
     }
+    counted
 }
 
-/// The symbol counts of a scan, by the index of its element.
-type Counted = Option<(usize, Box<Histogram>)>;
+/// The symbol counts of scans, by the index of their element.
+pub(crate) type Counted = BTreeMap<usize, Box<Histogram>>;
 
 /// The optimal code for table `position` of the DHT element `index`: that of the next scan that
 /// uses its destination before another definition.
@@ -117,9 +124,7 @@ fn optimal_table(
     for (later, element) in elements.iter().enumerate().skip(index + 1) {
         match element {
             Element::Huffman(tables)
-                if tables
-                    .iter()
-                    .any(|table| (table.ac, table.destination) == (ac, destination)) =>
+                if tables.iter().any(|table| (table.ac, table.destination) == (ac, destination)) =>
             {
                 break;
             }
@@ -131,39 +136,31 @@ fn optimal_table(
         }
     }
     let (later, scan) = user.ok_or_else(unused)?;
-    if counted.as_ref().is_none_or(|(of, _)| *of != later) {
-        let restart_interval = elements[..later]
-            .iter()
-            .rev()
-            .find_map(|element| match element {
+    let histogram = match counted.entry(later) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let restart_interval = elements[..later].iter().rev().find_map(|e| match e {
                 Element::RestartInterval(mcus) => Some(*mcus),
                 _ => None,
-            })
-            .unwrap_or(0);
-        let histogram = count_symbols(&ScanSource {
-            frame: &image.side.frame,
-            layout,
-            components: &image.components,
-            restart_interval,
-            scan,
-        })?;
-        *counted = Some((later, histogram));
-    }
-    let histogram = counted.as_ref().map(|(_, histogram)| histogram);
-    histogram
-        .map(|h| if ac { &h.ac } else { &h.dc })
-        .and_then(|tables| optimal_code(&tables[usize::from(destination & 3)]))
+            });
+            unknown.insert(count_symbols(&ScanSource {
+                frame: &image.side.frame,
+                layout,
+                components: &image.components,
+                restart_interval: restart_interval.unwrap_or(0),
+                scan,
+            })?)
+        }
+    };
+    let tables = if ac { &histogram.ac } else { &histogram.dc };
+    optimal_code(&tables[usize::from(destination & 3)])
         .ok_or_else(|| JpegError::uncodable("an optimal Huffman table without symbols"))
 }
 
 fn uses(frame: &FrameHeader, scan: &Scan, ac: bool, destination: u8) -> Result<bool, JpegError> {
     let (needs_dc, needs_ac) = Procedure::of(frame, scan, 0)?.tables();
     Ok(scan.components.iter().any(|component| {
-        if ac {
-            needs_ac && component.ac_table == destination
-        } else {
-            needs_dc && component.dc_table == destination
-        }
+        if ac { needs_ac && component.ac_table == destination } else { needs_dc && component.dc_table == destination }
     }))
 }
 
@@ -209,10 +206,7 @@ impl FileWriter<'_> {
 
     fn segment(&mut self, marker: u8, payload: &[u8]) -> Result<(), JpegError> {
         let length = u16::try_from(payload.len() + 2).map_err(|_| {
-            JpegError::uncodable(format!(
-                "segment 0xFF{marker:02X} of {} bytes, at most 65533",
-                payload.len()
-            ))
+            JpegError::uncodable(format!("segment 0xFF{marker:02X} of {} bytes, at most 65533", payload.len()))
         })?;
         self.bytes.extend_from_slice(&[0xFF, marker]);
         self.bytes.extend_from_slice(&length.to_be_bytes());
@@ -221,31 +215,19 @@ impl FileWriter<'_> {
     }
 
     /// Puts tables in force; returns the payload of their DHT segment.
-    fn define_huffman_tables(
-        &mut self,
-        index: usize,
-        tables: &[HuffmanTable],
-    ) -> Result<Vec<u8>, JpegError> {
+    fn define_huffman_tables(&mut self, index: usize, tables: &[HuffmanTable]) -> Result<Vec<u8>, JpegError> {
         let mut payload = Vec::new();
         for (position, table) in tables.iter().enumerate() {
             let derived;
             let (counts, symbols) = match table.codes.listed() {
                 Some(listed) => listed,
                 None => {
-                    derived = optimal_table(
-                        self.image,
-                        &self.layout,
-                        index,
-                        position,
-                        &mut self.counted,
-                    )?;
+                    derived = optimal_table(self.image, &self.layout, index, position, &mut self.counted)?;
                     (&derived.0, derived.1.as_slice())
                 }
             };
             if !is_code(counts, symbols) || table.destination > 3 {
-                return Err(JpegError::uncodable(
-                    "a Huffman table that is no prefix code",
-                ));
+                return Err(JpegError::uncodable("a Huffman table that is no prefix code"));
             }
             payload.push(u8::from(table.ac) << 4 | table.destination);
             payload.extend_from_slice(counts);
@@ -278,11 +260,8 @@ impl FileWriter<'_> {
             scan,
         };
         let bytes = std::mem::take(&mut self.bytes);
-        let writer = ScanWriter::new(
-            bytes,
-            self.dc.each_ref().map(Option::as_ref),
-            self.ac.each_ref().map(Option::as_ref),
-        );
+        let writer =
+            ScanWriter::new(bytes, self.dc.each_ref().map(Option::as_ref), self.ac.each_ref().map(Option::as_ref));
         self.bytes = encode_scan(&source, writer)?;
         Ok(())
     }
@@ -309,11 +288,7 @@ fn frame_payload(frame: &FrameHeader) -> Vec<u8> {
     payload.extend_from_slice(&frame.width.to_be_bytes());
     payload.push(frame.components.len() as u8);
     for component in &frame.components {
-        payload.extend_from_slice(&[
-            component.id,
-            component.h << 4 | component.v,
-            component.quantization_selector,
-        ]);
+        payload.extend_from_slice(&[component.id, component.h << 4 | component.v, component.quantization_selector]);
     }
     payload
 }

@@ -31,18 +31,10 @@ pub fn photo_like(width: u32, height: u32, channels: u32, seed: u32) -> Vec<u8> 
         for x in 0..width {
             for channel in 0..channels {
                 let gradient = (x * (3 + channel) + y * (5 - channel)) / 2 % 256;
-                let edge = if (x / 19 + y / 23 + seed).is_multiple_of(2) {
-                    60
-                } else {
-                    0
-                };
+                let edge = if (x / 19 + y / 23 + seed).is_multiple_of(2) { 60 } else { 0 };
                 let flat = (x / 40 + y / 40) % 3 == 0;
                 let noise = numbers.below(if (x / 32 + y / 16) % 4 == 0 { 80 } else { 6 });
-                let value = if flat {
-                    128
-                } else {
-                    gradient / 2 + edge + noise
-                };
+                let value = if flat { 128 } else { gradient / 2 + edge + noise };
                 pixels.push(value.min(255) as u8);
             }
         }
