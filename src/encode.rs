@@ -65,7 +65,7 @@ pub fn store(bytes: &[u8], reason: impl Into<String>, options: &EncodeOptions) -
 
 /// Codes a parsed JPEG file with the model, or stores it.
 fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
-    let model = options.model()?;
+    let model = options.model();
     let bands = Bands::balanced(image, options.segment_rows);
     let (coding, verifying) = if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) };
     let meter = Meter::of_image(&options.execution, image, coding);

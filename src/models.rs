@@ -1,11 +1,12 @@
-//! The models that files are coded with: the embedded one, and others given by path or bytes, found by their SHA-256.
+//! The models that files are coded with: embedded ones, and others given by path or bytes, found by their SHA-256.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use lmcodec_entropy::llama::FrameLlama;
 use lmcodec_entropy::segment::check_model;
+use lmcodec_entropy::weights::{self, EmbeddedModel};
 
 use crate::error::Error;
 
@@ -23,7 +24,13 @@ impl fmt::Display for ModelId {
 #[derive(Debug)]
 pub struct Model {
     name: String,
-    llama: FrameLlama,
+    weights: Weights,
+}
+
+#[derive(Debug)]
+enum Weights {
+    Embedded(&'static FrameLlama),
+    Loaded(Box<FrameLlama>),
 }
 
 impl Model {
@@ -36,7 +43,11 @@ impl Model {
         let fault = |source| Error::Model { name: name.clone(), source };
         let llama = FrameLlama::from_bytes(bytes).map_err(fault)?;
         check_model(&llama).map_err(fault)?;
-        Ok(Self { name, llama })
+        Ok(Self { name, weights: Weights::Loaded(Box::new(llama)) })
+    }
+
+    fn embedded(model: &'static EmbeddedModel) -> Arc<Self> {
+        Arc::new(Self { name: model.name.into(), weights: Weights::Embedded(model.get()) })
     }
 
     /// Loads a model from a file and calls it by the file's stem.
@@ -56,57 +67,38 @@ impl Model {
 
     /// The weights.
     pub fn llama(&self) -> &FrameLlama {
-        &self.llama
+        match &self.weights {
+            Weights::Embedded(llama) => llama,
+            Weights::Loaded(llama) => llama,
+        }
     }
 
     /// What files coded with this model carry.
     pub fn id(&self) -> ModelId {
         let mut id = [0; 16];
-        id.copy_from_slice(&self.llama.sha256()[..16]);
+        id.copy_from_slice(&self.llama().sha256()[..16]);
         ModelId(id)
     }
 
     /// SHA-256 of the model file in hexadecimal.
     pub fn sha256(&self) -> String {
-        self.llama.sha256().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.llama().sha256().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// The name of the embedded model.
-pub const DEFAULT_MODEL: &str = "default";
-
-static DEFAULT: LazyLock<Result<Arc<Model>, String>> = LazyLock::new(|| {
-    Model::from_bytes(DEFAULT_MODEL, &default_bytes()).map(Arc::new).map_err(|error| error.to_string())
-});
-
-/// The embedded model; loaded at the first call.
-///
-/// # Errors
-/// [`Error::Option`] if this build embeds a damaged model.
-pub fn default_model() -> Result<Arc<Model>, Error> {
-    DEFAULT.clone().map_err(|message| Error::Option(format!("the embedded model cannot be loaded: {message}")))
+/// The embedded model that [`encode`](crate::encode()) uses unless told otherwise; loaded at the first call.
+pub fn default_model() -> Arc<Model> {
+    Model::embedded(weights::default_model())
 }
 
-/// Placeholder until a trained model is embedded: random weights, which round-trip but do not compress.
-fn default_bytes() -> Vec<u8> {
-    use lmcodec_entropy::arrangement::{DCT_ARRANGEMENT, features};
-    use lmcodec_entropy::llama::testing::{random_model, small_config};
-    let mut config = small_config();
-    config.features = features::BACKBONE_FEATURES;
-    config.depth_features = features::STEP_FEATURES;
-    config.dc_features = features::DC_FEATURES;
-    config.arrangement = DCT_ARRANGEMENT.into();
-    random_model(&config, 1)
-}
-
-/// The models that a decoder may use: the embedded one, and any that were added.
+/// The models that a decoder may use: the embedded ones, and any that were added.
 #[derive(Debug, Clone, Default)]
 pub struct ModelRegistry {
     added: Vec<Arc<Model>>,
 }
 
 impl ModelRegistry {
-    /// Only the embedded model.
+    /// Only the embedded models.
     pub fn new() -> Self {
         Self::default()
     }
@@ -134,12 +126,12 @@ impl ModelRegistry {
         if let Some(model) = self.added.iter().find(|model| model.id() == id) {
             return Ok(Arc::clone(model));
         }
-        let default = default_model()?;
-        if default.id() == id {
-            return Ok(default);
+        if let Some(model) = weights::by_sha256(&id.0) {
+            return Ok(Model::embedded(model));
         }
+        let embedded = weights::embedded().iter().map(Model::embedded);
         let looked_in =
-            self.added.iter().chain([&default]).map(|model| format!("{} ({}…)", model.name, model.id())).collect();
+            self.added.iter().cloned().chain(embedded).map(|model| format!("{} ({}…)", model.name, model.id())).collect();
         Err(Error::UnknownModel { id, looked_in })
     }
 }

@@ -104,8 +104,8 @@ impl Default for EncodeOptions {
 }
 
 impl EncodeOptions {
-    pub(crate) fn model(&self) -> Result<Arc<Model>, Error> {
-        self.model.clone().map_or_else(default_model, Ok)
+    pub(crate) fn model(&self) -> Arc<Model> {
+        self.model.clone().unwrap_or_else(default_model)
     }
 
     /// Options that decode what these encode.
