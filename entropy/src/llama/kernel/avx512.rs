@@ -38,37 +38,33 @@ fn linear_any(layer: &Linear, a: &[i16], out: Output) {
     }
 }
 
-/// Rows in tiles of 8, then 4, 2 and 1; panels in tiles that keep 16 accumulators busy.
+/// Groups of panels outside, rows inside, so that a group's weights stay in the L1 cache while all rows pass over them.
+/// Tiles keep 8 to 16 accumulators busy (an instruction's latency is 4 to 5 cycles, two start in each).
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn linear<const NARROW: bool>(layer: &Linear, a: &[i16], mut out: Output) {
     let m = a.len() / layer.stride();
-    let mut panel = 0;
     let panels = layer.outputs() / PANEL;
+    let mut panel = 0;
     while panel < panels {
-        // Panels outside, rows inside: a group of panels stays in the L1 cache while all rows pass over it.
-        let group = (panels - panel).min(4);
+        let group = match (panels - panel, m) {
+            (8.., 1) => 8,
+            (4.., _) => 4,
+            (2.., _) => 2,
+            _ => 1,
+        };
         let mut row = 0;
         while row < m {
-            row += match (m - row, group) {
-                (8.., 4) => {
-                    tile::<8, 2, NARROW>(layer, a, row, panel, &mut out);
-                    tile::<8, 2, NARROW>(layer, a, row, panel + 2, &mut out)
-                }
-                (4..8, 4) => tile::<4, 4, NARROW>(layer, a, row, panel, &mut out),
-                (2..4, 4) => tile::<2, 4, NARROW>(layer, a, row, panel, &mut out),
-                (1, 4) => tile::<1, 4, NARROW>(layer, a, row, panel, &mut out),
-                (8.., 1) => tile::<8, 1, NARROW>(layer, a, row, panel, &mut out),
-                (left, group) => {
-                    let rows = if left >= 8 { 8 } else { 1 };
-                    for p in 0..group {
-                        if rows == 8 {
-                            tile::<8, 1, NARROW>(layer, a, row, panel + p, &mut out);
-                        } else {
-                            tile::<1, 1, NARROW>(layer, a, row, panel + p, &mut out);
-                        }
-                    }
-                    rows
-                }
+            row += match (group, m - row) {
+                (8, _) => tile::<1, 8, NARROW>(layer, a, row, panel, &mut out),
+                (4, 4..) => tile::<4, 4, NARROW>(layer, a, row, panel, &mut out),
+                (4, 3) => tile::<3, 4, NARROW>(layer, a, row, panel, &mut out),
+                (4, 2) => tile::<2, 4, NARROW>(layer, a, row, panel, &mut out),
+                (4, _) => tile::<1, 4, NARROW>(layer, a, row, panel, &mut out),
+                (2, 8..) => tile::<8, 2, NARROW>(layer, a, row, panel, &mut out),
+                (2, 4..) => tile::<4, 2, NARROW>(layer, a, row, panel, &mut out),
+                (2, _) => tile::<1, 2, NARROW>(layer, a, row, panel, &mut out),
+                (_, 4..) => tile::<4, 1, NARROW>(layer, a, row, panel, &mut out),
+                _ => tile::<1, 1, NARROW>(layer, a, row, panel, &mut out),
             };
         }
         panel += group;
@@ -321,9 +317,31 @@ pub(super) fn attend(
     out: &mut [i16],
 ) {
     if half == 8 {
-        attend_sized::<8, 1>(q, k, v, tiles, out);
+        attend_counted::<8, 1>(q, k, v, tiles, out);
     } else {
-        attend_sized::<16, 2>(q, k, v, tiles, out);
+        attend_counted::<16, 2>(q, k, v, tiles, out);
+    }
+}
+
+/// The tile count as a constant, so that scores stay in registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn attend_counted<const HALF: usize, const BLOCKS: usize>(
+    q: &[u32],
+    k: &[u32],
+    v: &[u32],
+    tiles: &[(usize, u16)],
+    out: &mut [i16],
+) {
+    const { assert!(MAX_TILES == 6) };
+    match *tiles {
+        [a] => attend_sized::<HALF, BLOCKS, 1>(q, k, v, [a], out),
+        [a, b] => attend_sized::<HALF, BLOCKS, 2>(q, k, v, [a, b], out),
+        [a, b, c] => attend_sized::<HALF, BLOCKS, 3>(q, k, v, [a, b, c], out),
+        [a, b, c, d] => attend_sized::<HALF, BLOCKS, 4>(q, k, v, [a, b, c, d], out),
+        [a, b, c, d, e] => attend_sized::<HALF, BLOCKS, 5>(q, k, v, [a, b, c, d, e], out),
+        [a, b, c, d, e, f] => attend_sized::<HALF, BLOCKS, 6>(q, k, v, [a, b, c, d, e, f], out),
+        _ => unreachable!("1..=6 tiles, checked by `Isa::attend`"),
     }
 }
 
@@ -333,23 +351,23 @@ const GROUP: usize = 4;
 /// `HALF` pairs a head, whose `2·HALF` outputs are `BLOCKS` registers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn attend_sized<const HALF: usize, const BLOCKS: usize>(
+fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
     q: &[u32],
     k: &[u32],
     v: &[u32],
-    tiles: &[(usize, u16)],
+    tiles: [(usize, u16); TILES],
     out: &mut [i16],
 ) {
     let (d, tile_len) = (out.len(), 8 * out.len());
     let heads = q.len() / HALF;
     let minimum = _mm512_set1_epi32(i32::MIN);
     for first in (0..heads).step_by(GROUP) {
-        // A last group that is not full repeats the last head, which stores the same result again.
-        let mut scores = [[minimum; GROUP]; MAX_TILES];
+        let live = (heads - first).min(GROUP);
+        let mut scores = [[minimum; GROUP]; TILES];
         let mut max = [minimum; GROUP];
-        for (scores, &(tile, mark)) in scores.iter_mut().zip(tiles) {
-            for (i, (score, max)) in scores.iter_mut().zip(&mut max).enumerate() {
-                let head = (first + i).min(heads - 1);
+        for (scores, &(tile, mark)) in scores.iter_mut().zip(&tiles) {
+            for (i, (score, max)) in scores.iter_mut().zip(&mut max).enumerate().take(live) {
+                let head = first + i;
                 let keys = &k[tile * tile_len + head * HALF * LANES..][..HALF * LANES];
                 let q = &q[head * HALF..][..HALF];
                 let mut acc = [_mm512_setzero_si512(); 2];
@@ -365,7 +383,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
         }
         let max = spread(across::<true>(max));
         let mut sum = [_mm512_setzero_si512(); GROUP];
-        for (scores, &(_, mark)) in scores.iter_mut().zip(tiles) {
+        for (scores, &(_, mark)) in scores.iter_mut().zip(&tiles) {
             for ((share, sum), &max) in scores.iter_mut().zip(&mut sum).zip(&max) {
                 *share = _mm512_maskz_mov_epi32(
                     mark,
@@ -378,8 +396,8 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
         let sum = _mm512_castsi512_si128(across::<false>(sum));
         // SAFETY: 16 bytes of `sums`.
         unsafe { _mm_storeu_si128(sums.as_mut_ptr().cast(), sum) };
-        for (i, sum) in sums.into_iter().enumerate() {
-            let head = (first + i).min(heads - 1);
+        for (i, sum) in sums.into_iter().enumerate().take(live) {
+            let head = first + i;
             let n = 32 - sum.leading_zeros();
             let inverse = _mm512_set1_epi32(((1u64 << (n + 15)) / u64::from(sum)) as i32);
             let n = _mm_cvtsi32_si128(n as i32);
@@ -387,7 +405,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
                 [_mm512_setzero_si512(); BLOCKS],
                 [_mm512_setzero_si512(); BLOCKS],
             );
-            for (scores, &(tile, mark)) in scores.iter().zip(tiles) {
+            for (scores, &(tile, mark)) in scores.iter().zip(&tiles) {
                 let share = _mm512_srl_epi32(_mm512_mullo_epi32(scores[i], inverse), n);
                 // The shares of lanes 2i and 2i + 1 as the halves of one u32.
                 let mut pairs = [0i32; LANES / 2];
