@@ -30,8 +30,7 @@ pub(super) fn linear_add(layer: &Linear, a: &[i16], out: &mut [i32]) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn linear_any(layer: &Linear, a: &[i16], out: Output) {
-    // A shift of at least 31 leaves less than 2^31 of the product, so that the clamp can be 32-bit.
-    if layer.shift >= 31 {
+    if layer.shift >= 32 {
         linear::<true>(layer, a, out);
     } else {
         linear::<false>(layer, a, out);
@@ -108,13 +107,11 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
             }
         }
     }
-    let shift = _mm_cvtsi32_si128(layer.shift as i32);
-    let round = _mm512_set1_epi64(1 << (layer.shift - 1));
     for p in 0..P {
         let n = (panel + p) * PANEL;
         let (mult, limit) = (load(&layer.mult[n..]), load(&layer.limit[n..]));
         for (m, acc) in acc.iter().enumerate() {
-            let value = requantize::<NARROW>(acc[p], mult, round, shift, limit);
+            let value = requantize::<NARROW>(acc[p], mult, layer.shift, limit);
             let at = (row + m) * layer.outputs() + n;
             match out {
                 Output::Store(out) => {
@@ -138,33 +135,33 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
 }
 
 /// `clamp((acc·mult + round) >> shift, ±limit)` of 16 lanes, even and odd ones as 64-bit products.
+///
+/// `NARROW`: shift ≥ 32. Then the products' high halves, shifted on by shift − 32, are the result, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn requantize<const NARROW: bool>(
     acc: __m512i,
     mult: __m512i,
-    round: __m512i,
-    shift: __m128i,
+    shift: u32,
     limit: __m512i,
 ) -> __m512i {
+    let round = _mm512_set1_epi64(1 << (shift - 1));
     let (acc_odd, mult_odd) = (_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(mult, 32));
-    let mut even = _mm512_sra_epi64(_mm512_add_epi64(_mm512_mul_epi32(acc, mult), round), shift);
-    let mut odd = _mm512_sra_epi64(
-        _mm512_add_epi64(_mm512_mul_epi32(acc_odd, mult_odd), round),
-        shift,
-    );
-    if !NARROW {
-        let limit_odd = _mm512_srli_epi64(limit, 32);
-        let limit_even = _mm512_srli_epi64(_mm512_slli_epi64(limit, 32), 32);
-        even = clamp_epi64(even, limit_even);
-        odd = clamp_epi64(odd, limit_odd);
-    }
-    let value = _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32));
+    let even = _mm512_add_epi64(_mm512_mul_epi32(acc, mult), round);
+    let odd = _mm512_add_epi64(_mm512_mul_epi32(acc_odd, mult_odd), round);
     if NARROW {
-        clamp_epi32(value, limit)
-    } else {
-        value
+        let high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
+        return clamp_epi32(
+            _mm512_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)),
+            limit,
+        );
     }
+    let shift = _mm_cvtsi32_si128(shift as i32);
+    let limit_odd = _mm512_srli_epi64(limit, 32);
+    let limit_even = _mm512_srli_epi64(_mm512_slli_epi64(limit, 32), 32);
+    let even = clamp_epi64(_mm512_sra_epi64(even, shift), limit_even);
+    let odd = clamp_epi64(_mm512_sra_epi64(odd, shift), limit_odd);
+    _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32))
 }
 
 #[inline]
@@ -221,26 +218,27 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
             .zip(x.chunks_exact(width))
             .zip(y.chunks_exact_mut(width))
         {
+            // x·2^7 (±2^30) and a shift greater by 7: at least 32 unless the row is tiny, so that the products' high
+            // halves do. x² ≤ sum, so |x·2^15 / r| is at most 2^11·√width and a little: far below 2^31.
+            let shift = inverse.shift + 7;
+            if shift < 32 {
+                y.iter_mut()
+                    .zip(x)
+                    .for_each(|(y, &x)| *y = inverse.apply(x));
+                continue;
+            }
             let factor = _mm512_set1_epi64(i64::from(inverse.factor));
-            let round = _mm512_set1_epi64(1 << (inverse.shift - 1));
-            let shift = _mm_cvtsi32_si128(inverse.shift as i32);
+            let round = _mm512_set1_epi64(1 << (shift - 1));
+            let shift = _mm_cvtsi32_si128(shift as i32 - 32);
             for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)) {
-                let even = load(x);
+                let even = _mm512_slli_epi32(load(x), 7);
                 let odd = _mm512_srli_epi64(even, 32);
-                let even = _mm512_sra_epi64(
-                    _mm512_add_epi64(_mm512_mul_epi32(even, factor), round),
-                    shift,
-                );
-                let odd = _mm512_sra_epi64(
-                    _mm512_add_epi64(_mm512_mul_epi32(odd, factor), round),
-                    shift,
-                );
-                // x² ≤ sum, so |x·2^15 / r| is at most 2^11·√width and a little: far below 2^31.
-                let value = _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32));
+                let even = _mm512_add_epi64(_mm512_mul_epi32(even, factor), round);
+                let odd = _mm512_add_epi64(_mm512_mul_epi32(odd, factor), round);
+                let high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
+                let value = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(high, shift));
                 // SAFETY: 32 bytes of `y`.
-                unsafe {
-                    _mm256_storeu_si256(y.as_mut_ptr().cast(), _mm512_cvtsepi32_epi16(value))
-                };
+                unsafe { _mm256_storeu_si256(y.as_mut_ptr().cast(), value) };
             }
         }
     }
