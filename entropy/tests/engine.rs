@@ -7,6 +7,7 @@ use lmcodec_entropy::llama::{
     DepthState, ESCAPES, Engine, FrameConfig, FrameLlama, Isa, Kernel, LAST_SYMBOLS, PRIMARIES,
     PlaneState, Position,
 };
+use sha2::{Digest, Sha256};
 
 fn isas() -> Vec<Isa> {
     Kernel::available()
@@ -272,6 +273,33 @@ fn extremes_saturate_and_agree() {
                 assert!(extreme_run(isa) == expected_h, "{isa:?}");
             }
         }
+    }
+}
+
+/// The arithmetic is part of the file format: these digests change only with `docs/MODEL.md` and the format's version.
+#[test]
+fn golden_outputs() {
+    let digest = |config: FrameConfig, isa: Isa| {
+        let model = FrameLlama::from_bytes(&random_model(&config, 2026)).unwrap();
+        let mut state = [PlaneState::wavefront(&config, 4, 30)];
+        let h = run(&model, isa, &mut state, &wavefront(&[(4, 30)]), 4);
+        let mut sha = Sha256::new();
+        h.iter()
+            .flat_map(|(_, h)| h)
+            .for_each(|h| sha.update(h.to_le_bytes()));
+        let outputs = frame_outputs(&model, isa, 16, 16, false);
+        outputs
+            .iter()
+            .flatten()
+            .for_each(|x| sha.update(x.to_le_bytes()));
+        sha.finalize()[..8]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    };
+    for isa in isas() {
+        let found = [digest(small_config(), isa), digest(default_config(), isa)];
+        assert_eq!(found, ["4b04240e6aeaf48d", "ad4aaed75a832103"], "{isa:?}");
     }
 }
 

@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,8 @@ pub enum Kernel {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI.
     Avx512Vnni,
+    /// AArch64 with NEON.
+    Neon,
 }
 
 impl Kernel {
@@ -42,7 +46,7 @@ impl Kernel {
 
     /// The kernels that this processor runs, slowest first.
     pub fn available() -> Vec<Self> {
-        [Self::Scalar, Self::Avx2, Self::Avx512Vnni]
+        [Self::Scalar, Self::Avx2, Self::Avx512Vnni, Self::Neon]
             .into_iter()
             .filter(|k| k.is_available())
             .collect()
@@ -62,17 +66,19 @@ impl Kernel {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }
+            Self::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(not(target_arch = "x86_64"))]
-            _ => false,
+            Self::Avx2 | Self::Avx512Vnni => false,
         }
     }
 
-    /// The kernel's name: `scalar`, `avx2`, `avx512-vnni`.
+    /// The kernel's name: `scalar`, `avx2`, `avx512-vnni`, `neon`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512Vnni => "avx512-vnni",
+            Self::Neon => "neon",
         }
     }
 }
@@ -91,6 +97,8 @@ macro_rules! dispatch {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512Vnni => unsafe { avx512::$function($($argument),*) },
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => neon::$function($($argument),*),
             _ => portable::$function($($argument),*),
         }
     };

@@ -247,10 +247,12 @@ impl ModelWriter {
                 let w = (0..rows * inputs)
                     .map(|_| self.random.normal(sigma) as i8)
                     .collect();
-                let scale =
-                    gain / (sigma * (inputs as f64).sqrt()) * f64::from(q_out - q_in).exp2();
-                let shift = (30.0 - scale.log2()).floor().clamp(1.0, 62.0);
-                (w, (scale * shift.exp2()) as i32, shift as i32)
+                // Powers of two by multiplication: exact, so that a seed gives the same file on every machine.
+                let scale = gain / (sigma * (inputs as f64).sqrt()) * 2f64.powi(q_out - q_in);
+                let shift = (1..62)
+                    .find(|&s| scale * 2f64.powi(s) >= 2f64.powi(29))
+                    .unwrap_or(62);
+                (w, (scale * 2f64.powi(shift)) as i32, shift)
             }
             Weights::Extreme => {
                 let magnitude = (65535 / inputs).min(127) as i8;
