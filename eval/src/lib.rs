@@ -6,6 +6,7 @@
 //! | [`peers`], [`process`] | other recompressors, run as processes and measured |
 //! | [`peers_csv`] | published sizes, merged into the table |
 //! | [`report`], [`markdown`] | the table as data (JSON), and as Markdown |
+//! | [`under_test`] | the codecs of this project |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
 //! | [`distortion`] | two images → MSE, PSNR |
@@ -27,16 +28,4 @@ pub mod rate_points;
 pub mod recompression;
 pub mod report;
 pub mod speed;
-
-use peers::ExternalCodec;
-use recompression::Recompressor;
-
-/// The codecs under test that run in this process. Empty until the facade `lmcodec` has `encode` and `decode`.
-pub fn codecs_under_test() -> Vec<Box<dyn Recompressor>> {
-    Vec::new()
-}
-
-/// The codecs under test as processes, `program` being this crate's own command. Empty as [`codecs_under_test`] is.
-pub fn external_under_test(_program: &std::path::Path) -> Vec<ExternalCodec> {
-    Vec::new()
-}
+pub mod under_test;

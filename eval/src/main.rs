@@ -20,6 +20,8 @@ enum Command {
     BdRate(commands::bd_rate::BdRateArgs),
     Speed(commands::speed::SpeedArgs),
     Ppm(commands::ppm::PpmArgs),
+    #[command(hide = true)]
+    Codec(commands::codec::CodecArgs),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::BdRate(args) => commands::bd_rate::run(&args),
         Command::Speed(args) => commands::speed::run(&args),
         Command::Ppm(args) => commands::ppm::run(&args),
+        Command::Codec(args) => commands::codec::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

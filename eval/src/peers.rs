@@ -19,7 +19,8 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    fn new(program: &str, arguments: &[&str]) -> Self {
+    /// A command line from its words.
+    pub fn new(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         Self { program: program.into(), arguments: arguments.iter().map(|a| a.to_string()).collect() }
     }
 }

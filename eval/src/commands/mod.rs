@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub mod bd_rate;
+pub mod codec;
 pub mod ppm;
 pub mod recompress;
 pub mod speed;

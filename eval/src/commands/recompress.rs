@@ -4,8 +4,9 @@ use super::{CommandResult, check_outputs, json, progress_bar, write_output};
 use clap::Args;
 use lmcodec_eval::markdown::markdown;
 use lmcodec_eval::peers::{installed_peers, missing_peers};
+use lmcodec_eval::peers_csv;
 use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
-use lmcodec_eval::{codecs_under_test, peers_csv};
+use lmcodec_eval::under_test::codecs_under_test;
 use std::path::PathBuf;
 
 /// Recompress sets of JPEG files with every codec; sizes, byte-exact round trips, speed.

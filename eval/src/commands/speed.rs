@@ -2,9 +2,9 @@
 
 use super::{CommandResult, json, progress_bar, write_output};
 use clap::Args;
-use lmcodec_eval::external_under_test;
 use lmcodec_eval::peers::installed_peers;
 use lmcodec_eval::speed::{SpeedReport, measure_speed};
+use lmcodec_eval::under_test::external_under_test;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
