@@ -68,7 +68,7 @@ pub fn markdown(table: &Table) -> String {
     }
     let _ = writeln!(
         out,
-        "Measured with lmcodec-eval {} on {} ({} logical CPUs, {} files side by side).{}{}",
+        "Measured with lmcodec-eval {} on {} ({} logical CPUs, files side by side: {}).{}{}",
         table.environment.eval_version,
         table.environment.cpu.as_deref().unwrap_or("an unknown CPU"),
         table.environment.logical_cpus,
