@@ -6,7 +6,7 @@
 //! | [`peers`], [`process`] | other recompressors, run as processes and measured |
 //! | [`peers_csv`] | published sizes, merged into the table |
 //! | [`report`], [`markdown`] | the table as data (JSON), and as Markdown |
-//! | [`under_test`] | the codecs of this project |
+//! | [`under_test`], [`lmcodec_codec`] | the codecs of this project |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
 //! | [`distortion`] | two images → MSE, PSNR |
@@ -20,6 +20,7 @@ pub mod bd_rate;
 pub mod distortion;
 mod interpolation;
 pub mod jpeg_size;
+pub mod lmcodec_codec;
 pub mod markdown;
 pub mod peers;
 pub mod peers_csv;

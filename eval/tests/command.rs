@@ -71,7 +71,7 @@ fn recompress_merges_published_sizes_and_keeps_outputs() {
 
 #[test]
 fn speed_pairs_processes_of_this_command() {
-    let codecs = [external(Path::new(PROGRAM), &Store)];
+    let codecs = [external(Path::new(PROGRAM), &Store, None)];
     let files = [("x".to_string(), TINY.to_vec())];
     let report = measure_speed(&codecs, &files, 3, "none of this name", &|| ()).unwrap();
     let store = &report.codecs[0];

@@ -80,6 +80,8 @@ pub struct Limits {
     pub max_side_bytes: u64,
     /// Largest number of scans; bounds the time that a small progressive file can take.
     pub max_scans: u32,
+    /// Largest number of marker segments, runs of other bytes, and tables in DQT and DHT segments.
+    pub max_segments: u32,
     /// A file of `n` bytes may ask for at most `n` times this number of coefficient bytes, plus
     /// 16 MiB. A coded block takes at least one bit, so whole files stay below 1024.
     pub max_coefficient_bytes_per_file_byte: u64,
@@ -92,6 +94,7 @@ impl Default for Limits {
             max_coefficient_bytes: 1 << 30,
             max_side_bytes: 1 << 28,
             max_scans: 500,
+            max_segments: 1 << 16,
             max_coefficient_bytes_per_file_byte: 4096,
         }
     }

@@ -34,8 +34,8 @@ pub(crate) enum Application {
     None,
     /// JFIF 1.01, aspect ratio 1:1, no thumbnail.
     JfifAspect,
-    /// JFIF 1.01, 72 dots per inch.
-    Jfif72,
+    /// JFIF 1.01, this number of dots per inch.
+    JfifDots(u16),
     /// Adobe APP14 with the given transform flag (0 RGB or CMYK, 1 YCbCr, 2 YCCK).
     Adobe(u8),
 }
@@ -43,17 +43,18 @@ pub(crate) enum Application {
 impl Application {
     /// The payload of the segment and its marker.
     pub(crate) fn segment(self) -> Option<(u8, Vec<u8>)> {
-        let jfif = |unit: u8, density: u8| {
+        let jfif = |unit: u8, density: u16| {
+            let [high, low] = density.to_be_bytes();
             let payload = [
                 &b"JFIF\0"[..],
-                &[1, 1, unit, 0, density, 0, density, 0, 0][..],
+                &[1, 1, unit, high, low, high, low, 0, 0][..],
             ];
             (0xE0, payload.concat())
         };
         match self {
             Self::None => None,
             Self::JfifAspect => Some(jfif(0, 1)),
-            Self::Jfif72 => Some(jfif(1, 72)),
+            Self::JfifDots(density) => Some(jfif(1, density)),
             Self::Adobe(transform) => {
                 let payload = [&b"Adobe"[..], &[0, 100, 0, 0, 0, 0, transform][..]];
                 Some((0xEE, payload.concat()))

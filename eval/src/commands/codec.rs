@@ -14,6 +14,9 @@ pub struct CodecArgs {
     way: Way,
     /// File to read.
     input: PathBuf,
+    /// Model file of lmcodec, instead of the embedded model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// File to write, which must not exist.
     output: PathBuf,
 }
@@ -26,7 +29,8 @@ enum Way {
 
 /// Runs the subcommand.
 pub fn run(args: &CodecArgs) -> CommandResult {
-    let codec = codec_by_name(&args.name).ok_or_else(|| format!("no codec is called {}", args.name))?;
+    let codec =
+        codec_by_name(&args.name, args.model.as_deref())?.ok_or_else(|| format!("no codec is called {}", args.name))?;
     let input = std::fs::read(&args.input).map_err(|e| format!("{}: {e}", args.input.display()))?;
     let output = match args.way {
         Way::Encode => codec.encode(&input),

@@ -24,6 +24,9 @@ pub struct RecompressArgs {
     /// Leave lmcodec itself out.
     #[arg(long)]
     no_lmcodec: bool,
+    /// Model file of lmcodec, instead of the embedded model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// Write the table as JSON (`-`: stdout; the default if no output is named).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,7 +60,7 @@ pub fn run(args: &RecompressArgs) -> CommandResult {
     };
     let sets =
         args.sets.iter().map(|(name, folder)| SourceSet::from_folder(name, folder)).collect::<Result<Vec<_>, _>>()?;
-    let own = if args.no_lmcodec { Vec::new() } else { codecs_under_test() };
+    let own = if args.no_lmcodec { Vec::new() } else { codecs_under_test(args.model.as_deref())? };
     let peers = if args.peers { installed_peers() } else { Vec::new() };
     if args.peers {
         for name in missing_peers() {

@@ -4,7 +4,7 @@ use super::{CommandResult, json, progress_bar, write_output};
 use clap::Args;
 use lmcodec_eval::peers::installed_peers;
 use lmcodec_eval::speed::{SpeedReport, measure_speed};
-use lmcodec_eval::under_test::external_under_test;
+use lmcodec_eval::under_test::{codecs_under_test, external};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,12 @@ pub struct SpeedArgs {
     /// Codec that ratios are against.
     #[arg(long, default_value = "jpegtran-arithmetic")]
     anchor: String,
+    /// Model file of lmcodec, instead of the embedded model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Leave lmcodec itself out.
+    #[arg(long)]
+    no_lmcodec: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -27,7 +33,13 @@ pub struct SpeedArgs {
 
 /// Runs the subcommand.
 pub fn run(args: &SpeedArgs) -> CommandResult {
-    let mut codecs = external_under_test(&std::env::current_exe()?);
+    let program = std::env::current_exe()?;
+    let model = args.model.as_ref().map(std::fs::canonicalize).transpose()?;
+    let mut codecs = Vec::new();
+    if !args.no_lmcodec {
+        let own = codecs_under_test(model.as_deref())?;
+        codecs.extend(own.iter().map(|c| external(&program, &**c, model.as_deref())));
+    }
     codecs.extend(installed_peers());
     let files = args
         .files

@@ -97,15 +97,17 @@ fn unpair(pair: u32) -> (i32, i32) {
 #[inline(always)]
 fn rotated<const HALF: usize>(head: &[i16], angles: &Angles) -> [u32; HALF] {
     let (a, b) = head.split_at(HALF);
-    std::array::from_fn(|j| {
+    let mut turned = [0; HALF];
+    for j in 0..HALF {
         let (x, y) = rotate(
             i32::from(a[j]),
             i32::from(b[j]),
             angles.cos[j],
             angles.sin[j],
         );
-        pair(x, y)
-    })
+        turned[j] = pair(x, y);
+    }
+    turned
 }
 
 #[inline(always)]

@@ -3,6 +3,10 @@
 //! The weights are seeded noise of the magnitude that training gives (each layer keeps unit variance), so activations
 //! spread over their formats as in a real model. Probabilities are meaningless.
 
+mod bench;
+
+pub use bench::KernelBench;
+
 use super::config::{ARCH, ESCAPES, FORMAT, FrameConfig, LAST_SYMBOLS, PRIMARIES};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
