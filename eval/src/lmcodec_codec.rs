@@ -18,7 +18,10 @@ pub struct LmcodecCodec {
 impl LmcodecCodec {
     /// The embedded model, or the one in the file `model`.
     pub fn new(model: Option<&Path>) -> Result<Self, lmcodec::Error> {
-        let model = model.map_or_else(lmcodec::default_model, |path| Model::from_file(path).map(Arc::new))?;
+        let model = match model {
+            Some(path) => Arc::new(Model::from_file(path)?),
+            None => lmcodec::default_model(),
+        };
         let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
         let execution = Execution { threads: Some(NonZeroUsize::MIN), ..Execution::default() };
         let encode = EncodeOptions { model: Some(model), verify: false, execution, ..EncodeOptions::default() };
