@@ -212,8 +212,8 @@ impl<'a> FrameContext<'a> {
             let k = UNZIGZAG[v * 8] as usize;
             out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_left[v] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
         }
-        for u in 1..8 {
-            let k = UNZIGZAG[u] as usize;
+        for (u, &k) in UNZIGZAG.iter().enumerate().take(8).skip(1) {
+            let k = usize::from(k);
             out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_above[u] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
         }
         // 8: last nonzero position of the six neighbours and the references.
