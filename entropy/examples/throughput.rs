@@ -32,8 +32,8 @@ fn main() {
         let isa = Isa::new(kernel).expect("available");
         let mut engine = Engine::new(&model, isa, m);
         let mut depth = DepthState::new(&config, m);
-        // Independent one-row planes: all frames of a batch in the same column, 8 window frames each;
-        // the measured part is repeated and the best run counts (the machine may be busy).
+        // Independent planes of three rows, so that row 2 has the whole window of 24 frames; the best of all runs counts
+        // (the machine may be busy).
         let mut planes = vec![PlaneState::wavefront(&config, 3, columns)];
         let mut h = vec![0; m * d];
         let mut logits = vec![0; m * LAST_SYMBOLS.max(PRIMARIES)];

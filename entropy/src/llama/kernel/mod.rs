@@ -1,8 +1,21 @@
 //! The hot loops, for every instruction set.
 //!
-//! [`portable`](self) code in plain Rust is the specification. `avx2` and `avx512` compile that same code with their
-//! target features (so the compiler vectorises it) and replace the heaviest loops by intrinsics; `neon` likewise on
-//! AArch64. All are exact integer arithmetic and tested equal.
+//! `portable.rs`, in plain Rust, is the specification. `avx2.rs` and `avx512.rs` replace the heavy loops by intrinsics and
+//! compile the rest of that same code with their target features; `neon.rs` likewise on AArch64. All are exact integer
+//! arithmetic, and tested equal one by one (`tests.rs`) and as a whole (`tests/engine.rs`).
+//!
+//! Microseconds a frame of the default model (backbone + 16 depth steps + DC) on one core of a Zen 5 at 4.2 GHz, best of
+//! 200 batches of M frames (`examples/throughput.rs`):
+//!
+//! | kernel | M = 1 | M = 8 | M = 32 |
+//! |---|---|---|---|
+//! | scalar (SSE2) | 760 | 340 | 320 |
+//! | avx2 | 67 | 47 | 49 |
+//! | avx512-vnni | 39 | 23 | 22 |
+//!
+//! A frame takes 2.8 M multiply–accumulates. With AVX-512 the linear layers run at 230–250 G/s (192 inputs and more) and
+//! 190 G/s (64 inputs), of 270 G/s that two 512-bit `vpdpwssd` a cycle allow. Two passes of `vpdpbusd` over the bytes of
+//! the activations would start as many instructions; they only save the widening of the weights, which is hidden here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
