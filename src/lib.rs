@@ -1,1 +1,45 @@
-//! t
+//! Recompresses JPEG files byte for byte, with an exact integer Llama as the entropy model.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use lmcodec_codecs::jpeg;
+//! # let gray = [128; 64];
+//! # let image = jpeg::encode_planes(&gray, 8, 8, jpeg::PixelFormat::Gray8, &jpeg::EncodeOptions::default())?;
+//! # let photo: Vec<u8> = jpeg::write(&image)?;
+//! let encoded = lmcodec::encode(&photo, &lmcodec::EncodeOptions::default())?;
+//! let decoded = lmcodec::decode(&encoded.bytes, &lmcodec::DecodeOptions::default())?;
+//! assert_eq!(decoded, photo);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way of the data: a JPEG file becomes quantized DCT coefficients and side information (`lmcodec_codecs::jpeg`), the
+//! coefficients are cut into segments ([`segments`]) and coded with the model's probabilities (`lmcodec_entropy`), and a
+//! header goes in front ([`container`]). What cannot be modelled is stored as it is, so every file comes back.
+//!
+//! Results depend on input, model and options alone: never on the number of threads, the processor or its kernels.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod container;
+mod decode;
+mod encode;
+mod error;
+mod inspect;
+pub mod models;
+mod options;
+pub mod pixels;
+pub mod segments;
+pub mod sniff;
+mod stored;
+
+pub use decode::{Salvaged, Verified, decode, salvage, verify};
+pub use encode::{encode, store};
+pub use error::Error;
+pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect, libjpeg_quality};
+pub use lmcodec_codecs::jpeg::Subsampling;
+pub use lmcodec_entropy::llama::Kernel;
+pub use models::{Model, ModelId, ModelRegistry, default_model};
+pub use options::{
+    DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress,
+};

@@ -1,1 +1,12 @@
-//! lmcodec-codecs
+//! Media ⇄ quantized latents.
+//!
+//! This crate knows file formats and transforms and nothing about probabilities: it turns a
+//! medium into integers ("latents") plus the side information that is needed to get the
+//! identical bytes back, and the integers into the medium again.
+//!
+//! * [`jpeg`]: JPEG files to quantized DCT coefficients and back, byte for byte; the forward
+//!   DCT and quantization that turn any other image into such coefficients.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod jpeg;

@@ -1,9 +1,13 @@
-//! Everything between quantized latents and bytes: the exact integer Llama that gives every symbol its
-//! probability ([`llama`]) and the range coder that turns probabilities into bits ([`coder`]).
+//! Everything between quantized latents and bytes: the arrangement of latents into frames of symbols ([`arrangement`]), the
+//! exact integer Llama that gives every symbol its probability ([`llama`]), the range coder that turns probabilities into
+//! bits ([`coder`]), and the walk over a segment that puts them together ([`segment`]).
 //!
 //! Every number that decides a bit is an integer, so files decode alike on every machine, kernel and batch size.
 #![deny(missing_docs)]
 
+pub mod arrangement;
 pub mod coder;
 pub mod error;
 pub mod llama;
+pub mod segment;
+pub mod weights;

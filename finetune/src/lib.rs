@@ -1,1 +1,13 @@
-//! t
+//! Training of lmcodec's models in burn, and their export to the exact integer engine.
+//!
+//! The only crate of the workspace that depends on burn. Backends are chosen at run time by [`device`]; which ones are
+//! compiled in is a matter of features (`flex` = CPU, `wgpu`, `vulkan`).
+#![deny(missing_docs)]
+
+pub mod batch;
+pub mod device;
+pub mod export;
+pub mod loss;
+pub mod model;
+pub mod parity;
+pub mod train;

@@ -1,0 +1,226 @@
+//! Training end to end on tiny data: causality, resume, export, parity.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, STEP_FEATURES};
+use lmcodec_entropy::llama::FrameLlama as IntegerLlama;
+use lmcodec_finetune::batch::{Batch, Sample};
+use lmcodec_finetune::export::export;
+use lmcodec_finetune::loss::{PositionCache, batch_loss};
+use lmcodec_finetune::model::{FrameLlamaConfig, Positions};
+use lmcodec_finetune::parity::{held_out_images, parity};
+use lmcodec_finetune::train::{TrainConfig, load_model, read_config, train};
+
+/// burn's random generator belongs to the device, not to the test: tests that draw initial weights take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tiny() -> FrameLlamaConfig {
+    FrameLlamaConfig {
+        d_model: 64,
+        layers: 2,
+        heads: 2,
+        ffn: 64,
+        depth_d: 32,
+        depth_layers: 1,
+        depth_heads: 2,
+        depth_ffn: 32,
+        dc_ffn: 32,
+    }
+}
+
+/// A folder of smooth pictures with edges, and a config that trains on them.
+fn run_folder(steps: usize) -> (tempfile::TempDir, TrainConfig) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    for i in 0..6u32 {
+        let picture = image::RgbImage::from_fn(220, 180, |x, y| {
+            let wave = (f64::from(x * (i + 1)) / 17.0).sin() + (f64::from(y * (7 - i)) / 23.0).cos();
+            let edge = if (x + i * 20) / 40 % 2 == 0 { 30.0 } else { 0.0 };
+            let v = (120.0 + 40.0 * wave + edge) as u8;
+            image::Rgb([v, v.wrapping_add(20), 255 - v])
+        });
+        picture.save(dir.path().join(format!("{i}.png"))).expect("saved");
+    }
+    let text = format!(
+        r#"
+        seed = 3
+        [model]
+        d_model = 64
+        layers = 2
+        heads = 2
+        ffn = 64
+        depth_d = 32
+        depth_layers = 1
+        depth_heads = 2
+        depth_ffn = 32
+        dc_ffn = 32
+        [data]
+        folder = {:?}
+        source = "drawn by the test"
+        licence = "none"
+        validation_one_in = 3
+        [crops]
+        rows = 3
+        columns = 5
+        [optimizer]
+        steps = {steps}
+        crops = 2
+        workers = 2
+        learning_rate = 5e-3
+        final_share = 0.1
+        warmup = 4
+        betas = [0.9, 0.99]
+        weight_decay = 0.01
+        clip_norm = 1.0
+        checkpoint_every = 3
+        validate_every = 1000
+        validation_batches = 2
+        "#,
+        dir.path().display().to_string()
+    );
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, text).expect("written");
+    let config = read_config(&path).expect("a valid config");
+    (dir, config)
+}
+
+fn weights(folder: &Path, config: &TrainConfig) -> Vec<f32> {
+    let model = load_model(folder, config, &Device::flex()).expect("a checkpoint");
+    let exported: Vec<f32> = model.embed.weight.val().into_data().to_vec().expect("f32");
+    let heads: Vec<f32> = model.ac.weight.val().into_data().to_vec().expect("f32");
+    exported.into_iter().chain(heads).collect()
+}
+
+#[test]
+fn an_interrupted_run_ends_like_an_uninterrupted_one() {
+    let _turn = turn();
+    let (dir, config) = run_folder(7);
+    let device = Device::flex();
+    let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
+    let a = train(&config, &whole, &device, None).expect("trained");
+    assert_eq!(a.state.step, 7);
+    assert_eq!(train(&config, &cut, &device, Some(2)).expect("trained").state.step, 2);
+    let b = train(&config, &cut, &device, None).expect("resumed");
+    assert_eq!(b.state.frames, a.state.frames);
+    assert!(weights(&whole, &config) == weights(&cut, &config), "the same bits on the CPU backend");
+}
+
+#[test]
+fn training_learns_and_the_integer_model_agrees() {
+    let _turn = turn();
+    let (dir, config) = run_folder(60);
+    let device = Device::flex();
+    let folder = dir.path().join("run");
+    let outcome = train(&config, &folder, &device, None).expect("trained");
+    let log = std::fs::read_to_string(folder.join("log.jsonl")).expect("a log");
+    let bpp = |line: &str| {
+        let v: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        v["bits_per_pixel"].as_f64().expect("a number")
+    };
+    let lines: Vec<f64> = log.lines().map(bpp).collect();
+    let mean = |l: &[f64]| l.iter().sum::<f64>() / l.len() as f64;
+    let (first, last) = (mean(&lines[..4]), mean(&lines[lines.len() - 8..]));
+    assert!(last < 0.85 * first, "{first} → {last} bits a pixel");
+
+    let bytes = export(&outcome.model, &config.model.config());
+    let photos = lmcodec_datasets::photos::load_folder(&config.data.folder).expect("photos");
+    let images = held_out_images(&photos, config.data.validation_one_in, 2, 75);
+    assert!(!images.is_empty(), "the split holds something out");
+    let p = parity(&outcome.model, &bytes, &images, 75, &device).expect("the exported model loads");
+    assert!(p.cost_percent().abs() < 1.0, "{p:?}");
+}
+
+#[test]
+fn an_untrained_export_loads_for_every_shape() {
+    let _turn = turn();
+    for config in [tiny(), FrameLlamaConfig { d_model: 96, heads: 3, depth_d: 48, depth_heads: 3, ..tiny() }] {
+        let model = config.init(&Device::flex());
+        IntegerLlama::from_bytes(&export(&model, &config)).expect("a valid model file");
+    }
+}
+
+#[test]
+fn a_frame_sees_no_later_frame() {
+    let _turn = turn();
+    let device = Device::flex();
+    let model = tiny().init(&device);
+    let (rows, columns) = (4, 6);
+    let positions = Positions::window(rows, columns, 32, &device);
+    let run = |changed: Option<usize>| {
+        let mut data: Vec<f32> =
+            (0..rows * columns * BACKBONE_FEATURES).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
+        if let Some(t) = changed {
+            data[t * BACKBONE_FEATURES..][..BACKBONE_FEATURES].fill(1.5);
+        }
+        let x = Tensor::<3>::from_data(TensorData::new(data, [1, rows * columns, BACKBONE_FEATURES]), &device);
+        let h: Vec<f32> = model.backbone(x, &positions).into_data().to_vec().expect("f32");
+        h.chunks(64).map(<[f32]>::to_vec).collect::<Vec<_>>()
+    };
+    let base = run(None);
+    for changed in 0..rows * columns {
+        for (t, (a, b)) in base.iter().zip(&run(Some(changed))).enumerate() {
+            // Wavefront order: row r runs two columns behind row r−1.
+            let step = |t: usize| t % columns + 2 * (t / columns);
+            if t != changed && step(t) <= step(changed) {
+                assert_eq!(a, b, "frame {t} must not see frame {changed}");
+            }
+            if t == changed {
+                assert_ne!(a, b);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_sees_no_later_step() {
+    let _turn = turn();
+    let device = Device::flex();
+    let model = tiny().init(&device);
+    let k = 9;
+    let positions = Positions::causal(k, 16, &device);
+    let run = |changed: usize| {
+        let mut data = vec![0.25f32; k * STEP_FEATURES];
+        if changed < k {
+            data[changed * STEP_FEATURES..][..STEP_FEATURES].fill(-1.0);
+        }
+        let features = Tensor::<3>::from_data(TensorData::new(data, [1, k, STEP_FEATURES]), &device);
+        let previous = Tensor::from_data(TensorData::new(vec![3i32; k], [k]), &device);
+        let frame = Tensor::<2>::zeros([1, 32], &device);
+        let y: Vec<f32> = model.depth(frame, features, previous, &positions).into_data().to_vec().expect("f32");
+        y.chunks(32).map(<[f32]>::to_vec).collect::<Vec<_>>()
+    };
+    let base = run(k);
+    for changed in 0..k {
+        let other = run(changed);
+        assert_eq!(base[..changed], other[..changed]);
+        assert_ne!(base[changed], other[changed]);
+    }
+}
+
+#[test]
+fn grouping_frames_changes_no_bits() {
+    let _turn = turn();
+    // The same plane alone and twice in a batch: twice the bits.
+    let device = Device::flex();
+    let model = tiny().init(&device).valid();
+    let picture: Vec<u8> = (0..48 * 40).map(|i| ((i % 48) * 5 + (i / 48) * 3) as u8 ^ ((i * i) as u8 & 15)).collect();
+    let image = lmcodec_codecs::jpeg::encode_planes(
+        &picture,
+        48,
+        40,
+        lmcodec_codecs::jpeg::PixelFormat::Gray8,
+        &lmcodec_codecs::jpeg::EncodeOptions::default(),
+    )
+    .expect("encoded");
+    let sample = || Sample::from_image(&image, 0);
+    let mut cache = PositionCache::default();
+    let one = batch_loss(&model, &Batch::new(&[sample()]), &mut cache, &device).bits().total();
+    let two = batch_loss(&model, &Batch::new(&[sample(), sample()]), &mut cache, &device).bits().total();
+    assert!((two - 2.0 * one).abs() < 1e-3 * one, "{one} {two}");
+}

@@ -1,0 +1,201 @@
+//! lmcodec file → the original's bytes, with every check on the way; and what can be saved from a damaged file.
+
+use std::ops::Range;
+
+use lmcodec_codecs::jpeg::side::{Deviations, Element, HuffmanCodes};
+use lmcodec_codecs::jpeg::{self, JpegError, JpegImage, SideInformation};
+
+use crate::container::{Checksum, Content, Header, JpegContent, payload};
+use crate::error::Error;
+use crate::models::Model;
+use crate::options::{DecodeOptions, Limits};
+use crate::segments::{self, Bands, Meter, SegmentFault};
+use crate::stored;
+
+/// Decodes an lmcodec file to the very bytes that were encoded.
+///
+/// Checked are the header's CRC, every payload's CRC, the final state of every range decoder, and the length and the
+/// SHA-256 prefix of the result.
+///
+/// # Errors
+/// [`Error::NotAnImage`] for other files, [`Error::Unsupported`] for other versions, [`Error::UnknownModel`],
+/// [`Error::Limit`] before anything large is allocated, [`Error::Malformed`] and [`Error::DamagedSegments`] for damage,
+/// [`Error::Mismatch`] if only the last check fails.
+pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Vec<u8>, Error> {
+    decode_share(bytes, options, 0.0..1.0)
+}
+
+/// [`decode`] as a part of a longer call: progress goes through `share`.
+pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Vec<u8>, Error> {
+    let decoded = open(bytes, options, share)?;
+    if !decoded.faults.is_empty() {
+        return Err(Error::DamagedSegments { segments: decoded.segments, faults: decoded.faults });
+    }
+    let original = match decoded.content {
+        Decoded::Stored(original) => original,
+        Decoded::Jpeg(image) => jpeg::write(&image).map_err(|error| {
+            Error::malformed(0, format!("the side information and the coefficients do not fit: {error}"))
+        })?,
+    };
+    check_original(&original, &decoded.header)?;
+    Ok(original)
+}
+
+/// What [`verify`] found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Length of the original in bytes.
+    pub original_bytes: usize,
+    /// Whether it was compared with a given file.
+    pub compared: bool,
+}
+
+/// Decodes a file in memory, with all checks, and compares it with `against` where that is given.
+///
+/// # Errors
+/// As [`decode`]; [`Error::Mismatch`] with the first differing byte.
+pub fn verify(bytes: &[u8], against: Option<&[u8]>, options: &DecodeOptions) -> Result<Verified, Error> {
+    let original = decode(bytes, options)?;
+    if let Some(against) = against
+        && against != original
+    {
+        let same = original.iter().zip(against).take_while(|(a, b)| a == b).count();
+        let what = format!(
+            "the file decodes to {} bytes, the other file has {}; they differ from byte {same}",
+            original.len(),
+            against.len()
+        );
+        return Err(Error::Mismatch { what });
+    }
+    Ok(Verified { original_bytes: original.len(), compared: against.is_some() })
+}
+
+/// What [`salvage`] recovered.
+#[derive(Debug, Clone)]
+pub struct Salvaged {
+    /// A JPEG file; the original's bytes if `faults` is empty.
+    pub bytes: Vec<u8>,
+    /// Segments of the file.
+    pub segments: usize,
+    /// The segments that were lost; their part of the picture is gray.
+    pub faults: Vec<SegmentFault>,
+}
+
+/// Decodes what can be decoded of a modelled JPEG file whose header is whole; the rest becomes gray.
+///
+/// # Errors
+/// As [`decode`] for what cannot be salvaged: a damaged header, a damaged stored payload, an unknown model.
+pub fn salvage(bytes: &[u8], options: &DecodeOptions) -> Result<Salvaged, Error> {
+    let decoded = open(bytes, options, 0.0..1.0)?;
+    let Decoded::Jpeg(mut image) = decoded.content else {
+        return Ok(Salvaged { bytes: decode(bytes, options)?, segments: decoded.segments, faults: Vec::new() });
+    };
+    let original = match jpeg::write(&image) {
+        Ok(original) => original,
+        // Exact bytes are out of reach: drop the records of how this file deviates from libjpeg's, which may point at
+        // blocks that are gone, and make Huffman tables that fit what is there.
+        Err(_) if !decoded.faults.is_empty() => {
+            simplify(&mut image.side);
+            jpeg::write(&image).map_err(|error| Error::of_jpeg(error, 0))?
+        }
+        Err(error) => return Err(Error::of_jpeg(error, 0)),
+    };
+    if decoded.faults.is_empty() {
+        check_original(&original, &decoded.header)?;
+    }
+    Ok(Salvaged { bytes: original, segments: decoded.segments, faults: decoded.faults })
+}
+
+fn simplify(side: &mut SideInformation) {
+    for element in &mut side.elements {
+        match element {
+            Element::Scan(scan) => scan.deviations = Deviations::default(),
+            Element::Huffman(tables) => tables.iter_mut().for_each(|table| table.codes = HuffmanCodes::Optimal),
+            _ => {}
+        }
+    }
+}
+
+/// A modelled file whose header has been read and found plausible.
+pub(crate) struct OpenedJpeg {
+    /// The image with all coefficients zero.
+    pub(crate) image: JpegImage,
+    pub(crate) bands: Bands,
+}
+
+/// Reads the side information of a modelled file and checks the sizes it promises against the limits and the header.
+pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits) -> Result<OpenedJpeg, Error> {
+    // Where the side information starts in the file does not matter enough to carry it here.
+    let side = SideInformation::from_bytes(&content.side, &limits.jpeg).map_err(|error| Error::of_jpeg(error, 0))?;
+    let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
+    let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
+    Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;
+    let image = side.skeleton(&limits.jpeg).map_err(|error: JpegError| Error::of_jpeg(error, 0))?;
+    let bands = Bands::new(&image, content.rows_per_segment as usize);
+    if bands.count() != header.payloads.len() {
+        let what = format!("{} segments where the image needs {}", header.payloads.len(), bands.count());
+        return Err(Error::malformed(0, what));
+    }
+    Ok(OpenedJpeg { image, bands })
+}
+
+enum Decoded {
+    Stored(Vec<u8>),
+    Jpeg(JpegImage),
+}
+
+struct Open {
+    header: Header,
+    content: Decoded,
+    segments: usize,
+    faults: Vec<SegmentFault>,
+}
+
+/// Reads the header and decodes the payloads; damage in segments is listed, not an error.
+fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open, Error> {
+    let (header, header_length) = Header::read(bytes)?;
+    Error::limit("bytes of the original", header.original_length, options.limits.max_original_bytes)?;
+    let ranges = header.payload_ranges(header_length, bytes.len())?;
+    let mut payloads: Vec<_> =
+        ranges.into_iter().zip(&header.payloads).map(|(range, entry)| payload(bytes, range, *entry)).collect();
+    let segments = payloads.len();
+    let (content, faults) = match &header.content {
+        Content::Stored(compressor) => {
+            let payload = payloads.pop().unwrap_or_else(|| Err(Error::malformed(header_length, "no payload")))?;
+            (Decoded::Stored(stored::unpack(payload, *compressor, header.original_length, header_length)?), Vec::new())
+        }
+        Content::Jpeg(content) => {
+            let model = options.models.find(content.model)?;
+            let (image, faults) = decode_segments(content, &header, &payloads, &model, options, share)?;
+            (Decoded::Jpeg(image), faults)
+        }
+    };
+    Ok(Open { header, content, segments, faults })
+}
+
+fn decode_segments(
+    content: &JpegContent,
+    header: &Header,
+    payloads: &[Result<&[u8], Error>],
+    model: &Model,
+    options: &DecodeOptions,
+    share: Range<f64>,
+) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
+    let OpenedJpeg { mut image, bands } = open_jpeg(content, header, &options.limits)?;
+    let blocks = (image.coefficient_count() / 64) as u64;
+    let bytes = payloads.iter().flatten().map(|payload| payload.len() as u64).sum();
+    let meter = Meter::of_sizes(&options.execution, blocks, bytes, share);
+    let faults = segments::decode(&mut image, &bands, payloads, model, &options.execution, &meter)?;
+    Ok((image, faults))
+}
+
+fn check_original(original: &[u8], header: &Header) -> Result<(), Error> {
+    let what = if original.len() as u64 != header.original_length {
+        format!("decoding gave {} bytes, the header says {}", original.len(), header.original_length)
+    } else if Checksum::of(original) != header.original_checksum {
+        format!("the {} decoded bytes do not have the SHA-256 that the header states", original.len())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Mismatch { what })
+}

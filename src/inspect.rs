@@ -1,0 +1,190 @@
+//! What a file says about itself, without decoding it.
+
+use lmcodec_codecs::jpeg::JpegImage;
+use lmcodec_codecs::jpeg::tables::{
+    CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table,
+};
+use serde::Serialize;
+
+use crate::container::{Compressor, Content, Header, JpegContent, VERSION, payload};
+use crate::decode::{OpenedJpeg, open_jpeg};
+use crate::error::Error;
+use crate::options::DecodeOptions;
+
+/// What [`inspect`] tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// Version of the format.
+    pub format_version: u8,
+    /// Bytes of the lmcodec file as given.
+    pub file_bytes: usize,
+    /// Bytes of the original.
+    pub original_bytes: u64,
+    /// The first 8 bytes of the original's SHA-256, in hexadecimal.
+    pub original_sha256_prefix: String,
+    /// `modelled` or `stored`.
+    pub mode: &'static str,
+    /// Bytes of the header, the side information included.
+    pub header_bytes: usize,
+    /// `raw` or `brotli`, for stored files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressor: Option<&'static str>,
+    /// For modelled files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jpeg: Option<JpegInspection>,
+    /// The payloads.
+    pub segments: Vec<SegmentInspection>,
+}
+
+/// The JPEG file behind a modelled file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JpegInspection {
+    /// The first 16 bytes of the model's SHA-256, in hexadecimal.
+    pub model_sha256_prefix: String,
+    /// The model's whole SHA-256, where it is at hand.
+    pub model_sha256: Option<String>,
+    /// The model's name, where it is at hand.
+    pub model: Option<String>,
+    /// Bytes of the serialized side information.
+    pub side_information_bytes: usize,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `baseline`, `extended sequential` or `progressive`.
+    pub process: &'static str,
+    /// The colour components.
+    pub components: Vec<ComponentInspection>,
+    /// Rows of MCUs of every segment but the last.
+    pub rows_per_segment: u32,
+}
+
+/// One colour component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComponentInspection {
+    /// Component identifier.
+    pub id: u8,
+    /// Sampling factors, horizontal × vertical.
+    pub sampling: String,
+    /// Blocks in a row.
+    pub blocks_wide: usize,
+    /// Rows of blocks.
+    pub blocks_high: usize,
+    /// The quality at which libjpeg uses this component's quantization table, if there is one.
+    pub quality: Option<u8>,
+}
+
+/// One payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SegmentInspection {
+    /// First line of the image, and the line after the last; absent in stored files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines: Option<(u32, u32)>,
+    /// Rows of MCUs; absent in stored files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcu_rows: Option<usize>,
+    /// Bytes.
+    pub bytes: usize,
+    /// CRC-32 as the header states it, in hexadecimal.
+    pub crc: String,
+    /// Whether the bytes are all there and have this CRC.
+    pub intact: bool,
+}
+
+/// Reads the header of an lmcodec file and tells what it says; decodes nothing.
+///
+/// # Errors
+/// As [`decode`](crate::decode()) for damaged headers. Damaged payloads are no error, and an unknown model is none.
+pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Error> {
+    let (header, header_bytes) = Header::read(bytes)?;
+    let ranges = header.payload_ranges(header_bytes, bytes.len())?;
+    let mut segments: Vec<_> = ranges
+        .into_iter()
+        .zip(&header.payloads)
+        .map(|(range, entry)| SegmentInspection {
+            lines: None,
+            mcu_rows: None,
+            bytes: entry.length,
+            crc: format!("{:08x}", entry.crc),
+            intact: payload(bytes, range, *entry).is_ok(),
+        })
+        .collect();
+    let (mode, compressor, jpeg) = match &header.content {
+        Content::Stored(Compressor::Raw) => ("stored", Some("raw"), None),
+        Content::Stored(Compressor::Brotli) => ("stored", Some("brotli"), None),
+        Content::Jpeg(content) => {
+            let opened = open_jpeg(content, &header, &options.limits)?;
+            for (index, segment) in segments.iter_mut().enumerate() {
+                let lines = opened.bands.lines(index);
+                segment.lines = Some((lines.start, lines.end));
+                segment.mcu_rows = Some(opened.bands.rows(index).len());
+            }
+            ("modelled", None, Some(inspect_jpeg(content, &opened, options)))
+        }
+    };
+    Ok(Inspection {
+        format_version: VERSION,
+        file_bytes: bytes.len(),
+        original_bytes: header.original_length,
+        original_sha256_prefix: header.original_checksum.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        mode,
+        header_bytes,
+        compressor,
+        jpeg,
+        segments,
+    })
+}
+
+fn inspect_jpeg(content: &JpegContent, opened: &OpenedJpeg, options: &DecodeOptions) -> JpegInspection {
+    let image: &JpegImage = &opened.image;
+    let model = options.models.find(content.model).ok();
+    JpegInspection {
+        model_sha256_prefix: content.model.to_string(),
+        model_sha256: model.as_ref().map(|model| model.sha256()),
+        model: model.as_ref().map(|model| model.name().to_owned()),
+        side_information_bytes: content.side.len(),
+        width: image.width,
+        height: image.height,
+        process: match image.side.frame.marker {
+            0xC0 => "baseline",
+            0xC2 => "progressive",
+            _ => "extended sequential",
+        },
+        components: image
+            .components
+            .iter()
+            .map(|component| ComponentInspection {
+                id: component.id,
+                sampling: format!("{}x{}", component.h, component.v),
+                blocks_wide: component.blocks_wide,
+                blocks_high: component.blocks_high,
+                quality: libjpeg_quality(&component.quantization),
+            })
+            .collect(),
+        rows_per_segment: content.rows_per_segment,
+    }
+}
+
+/// The quality at which libjpeg's `jpeg_set_quality` gives a quantization table (zigzag order); the highest if several do.
+pub fn libjpeg_quality(table: &[u16; 64]) -> Option<u8> {
+    let bases = [natural_to_zigzag(&LUMINANCE_QUANTIZATION), natural_to_zigzag(&CHROMINANCE_QUANTIZATION)];
+    (1..=100).rev().find(|&quality| {
+        bases.iter().any(|base| [true, false].iter().any(|&baseline| scaled_table(base, quality, baseline) == *table))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qualities_are_recognised() {
+        for quality in [10, 50, 75, 95] {
+            for base in [LUMINANCE_QUANTIZATION, CHROMINANCE_QUANTIZATION] {
+                let table = natural_to_zigzag(&scaled_table(&base, quality, true));
+                assert_eq!(libjpeg_quality(&table), Some(quality));
+            }
+        }
+        assert_eq!(libjpeg_quality(&[17; 64]), None);
+    }
+}
