@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 const STEPS: usize = 16;
 
 fn main() {
-    let m = std::env::args()
-        .nth(1)
-        .and_then(|a| a.parse().ok())
-        .unwrap_or(32usize);
+    let m = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(32usize);
     let config = default_config();
     let model = FrameLlama::from_bytes(&random_model(&config, 1)).expect("a valid model");
     let mut random = Random::new(2);
@@ -22,13 +19,9 @@ fn main() {
     let features = random.features(m * config.features);
     let step_features = random.features(m * config.depth_features);
     let dc_features = random.features(m * config.dc_features);
-    let (frames, last, prev): (Vec<u32>, _, _) =
-        ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
+    let (frames, last, prev): (Vec<u32>, _, _) = ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
     let only = std::env::args().nth(2);
-    for kernel in Kernel::available()
-        .into_iter()
-        .filter(|k| only.as_deref().is_none_or(|o| o == k.name()))
-    {
+    for kernel in Kernel::available().into_iter().filter(|k| only.as_deref().is_none_or(|o| o == k.name())) {
         let isa = Isa::new(kernel).expect("available");
         let mut engine = Engine::new(&model, isa, m);
         let mut depth = DepthState::new(&config, m);
@@ -45,13 +38,8 @@ fn main() {
                 // Rows above run to the end of their window first.
                 let x = column + 2 * (2 - row);
                 for c in planes[0].done(row)..=x {
-                    let positions: Vec<Position> = (0..m)
-                        .map(|i| Position {
-                            plane: i as u32,
-                            row: row as u32,
-                            column: c as u32,
-                        })
-                        .collect();
+                    let positions: Vec<Position> =
+                        (0..m).map(|i| Position { plane: i as u32, row: row as u32, column: c as u32 }).collect();
                     let start = Instant::now();
                     engine.backbone(&mut planes, &positions, &features, &mut h);
                     engine.last_logits(&h, &mut logits[..m * LAST_SYMBOLS]);

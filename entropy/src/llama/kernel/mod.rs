@@ -59,10 +59,7 @@ impl Kernel {
 
     /// The kernels that this processor runs, slowest first.
     pub fn available() -> Vec<Self> {
-        [Self::Scalar, Self::Avx2, Self::Avx512Vnni, Self::Neon]
-            .into_iter()
-            .filter(|k| k.is_available())
-            .collect()
+        [Self::Scalar, Self::Avx2, Self::Avx512Vnni, Self::Neon].into_iter().filter(|k| k.is_available()).collect()
     }
 
     /// Whether this processor runs the kernel.
@@ -128,13 +125,7 @@ impl Isa {
     /// # Errors
     /// [`KernelUnavailable`] if this processor does not run it.
     pub fn new(kernel: Kernel) -> Result<Self, KernelUnavailable> {
-        if kernel.is_available() {
-            Ok(Self(kernel))
-        } else {
-            Err(KernelUnavailable {
-                name: kernel.name(),
-            })
-        }
+        if kernel.is_available() { Ok(Self(kernel)) } else { Err(KernelUnavailable { name: kernel.name() }) }
     }
 
     /// The kernel.
@@ -148,11 +139,7 @@ impl Isa {
     /// # Panics
     /// If the lengths differ or exceed 64.
     pub fn symbol_weights(self, logits: &[i32], excluded: u64, weights: &mut [u32]) -> u32 {
-        assert!(
-            logits.len() == weights.len() && logits.len() <= 64,
-            "{} logits",
-            logits.len()
-        );
+        assert!(logits.len() == weights.len() && logits.len() <= 64, "{} logits", logits.len());
         dispatch!(self, symbol_weights(logits, excluded, weights))
     }
 
@@ -176,23 +163,12 @@ impl Isa {
 
     /// `silu(gate)·up` of rows of `[gate; ffn] ++ [up; ffn]` (Q11) → rows of `ffn` (Q10).
     pub(crate) fn silu_mul(self, gate_up: &[i16], ffn: usize, out: &mut [i16]) {
-        assert!(
-            gate_up.len() == 2 * out.len()
-                && out.len().is_multiple_of(ffn)
-                && ffn.is_multiple_of(16)
-        );
+        assert!(gate_up.len() == 2 * out.len() && out.len().is_multiple_of(ffn) && ffn.is_multiple_of(16));
         dispatch!(self, silu_mul(gate_up, ffn, out))
     }
 
     /// Turns q and k of one frame (`qkv`: 3·D, Q9/Q9/Q10), stores k and v in the slot and q's D/2 pairs in `q`.
-    pub(crate) fn rotate_store(
-        self,
-        half: usize,
-        qkv: &[i16],
-        angles: &Angles,
-        q: &mut [u32],
-        slot: Slot,
-    ) {
+    pub(crate) fn rotate_store(self, half: usize, qkv: &[i16], angles: &Angles, q: &mut [u32], slot: Slot) {
         let d = qkv.len() / 3;
         assert!(half == 8 || half == 16);
         assert!(qkv.len() == 3 * d && d.is_multiple_of(2 * half) && slot.lane < LANES);
@@ -204,15 +180,7 @@ impl Isa {
     ///
     /// `q`: D/2 pairs; `k`, `v`: whole tiles of 8·D pairs; `tiles`: (tile, lanes), 1..=6 of them, at least one lane
     /// marked in all; `out`: D.
-    pub(crate) fn attend(
-        self,
-        half: usize,
-        q: &[u32],
-        k: &[u32],
-        v: &[u32],
-        tiles: &[(usize, u16)],
-        out: &mut [i16],
-    ) {
+    pub(crate) fn attend(self, half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
         let d = out.len();
         assert!(half == 8 || half == 16);
         assert!(q.len() == d / 2 && d.is_multiple_of(2 * half) && k.len() == v.len());
@@ -224,8 +192,5 @@ impl Isa {
 
 fn check_linear(layer: &Linear, a: usize, out: usize) {
     let m = a / layer.stride();
-    assert!(
-        a == m * layer.stride() && out == m * layer.outputs(),
-        "{a} activations, {out} outputs"
-    );
+    assert!(a == m * layer.stride() && out == m * layer.outputs(), "{a} activations, {out} outputs");
 }
