@@ -33,10 +33,7 @@ impl InverseRms {
 pub fn inverse_rms(sum_of_squares: u64, width: usize) -> InverseRms {
     let r = isqrt((sum_of_squares << 8) / width as u64).max(128);
     let n = 64 - r.leading_zeros();
-    InverseRms {
-        factor: ((1u64 << (n + 29)) / r) as i32,
-        shift: n + 14,
-    }
+    InverseRms { factor: ((1u64 << (n + 29)) / r) as i32, shift: n + 14 }
 }
 
 /// `floor(√v)` for v ≤ 2^54. The floating-point root is only a first guess (exact within one on IEEE machines); the

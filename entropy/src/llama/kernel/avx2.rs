@@ -4,9 +4,7 @@
 //! compiled with AVX2. Everything here is called through [`Isa`](super::Isa), which has checked the feature and the
 //! lengths of the slices.
 
-use super::super::fixed::{
-    Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms,
-};
+use super::super::fixed::{Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms};
 use super::super::kv::Slot;
 use super::super::linear::{Linear, PANEL};
 use super::{LANES, MAX_TILES, portable};
@@ -79,13 +77,7 @@ fn tile<const M: usize, const NARROW: bool>(
         let w = [_mm256_cvtepi8_epi16(w[0]), _mm256_cvtepi8_epi16(w[1])];
         for (m, acc) in acc.iter_mut().enumerate() {
             // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
-            let pair = unsafe {
-                activations
-                    .as_ptr()
-                    .add(2 * (m * pairs + k))
-                    .cast::<i32>()
-                    .read_unaligned()
-            };
+            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
             let pair = _mm256_set1_epi32(pair);
             // Weights are i8, so the pairwise sum does not reach the one case in which `pmaddwd` wraps.
             acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(w[0], pair));
@@ -121,22 +113,14 @@ fn tile<const M: usize, const NARROW: bool>(
 /// `NARROW`: shift ≥ 32. Then the products' high halves, shifted on by shift − 32, are the result, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn requantize<const NARROW: bool>(
-    acc: __m256i,
-    mult: __m256i,
-    shift: u32,
-    limit: __m256i,
-) -> __m256i {
+fn requantize<const NARROW: bool>(acc: __m256i, mult: __m256i, shift: u32, limit: __m256i) -> __m256i {
     let round = _mm256_set1_epi64x(1 << (shift - 1));
     let (acc_odd, mult_odd) = (_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(mult, 32));
     let even = _mm256_add_epi64(_mm256_mul_epi32(acc, mult), round);
     let odd = _mm256_add_epi64(_mm256_mul_epi32(acc_odd, mult_odd), round);
     if NARROW {
         let high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0b1010_1010);
-        return clamp_epi32(
-            _mm256_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)),
-            limit,
-        );
+        return clamp_epi32(_mm256_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)), limit);
     }
     let limit_even = _mm256_srli_epi64(_mm256_slli_epi64(limit, 32), 32);
     let even = shift_clamp_epi64(even, shift, limit_even);
@@ -147,10 +131,7 @@ fn requantize<const NARROW: bool>(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn clamp_epi32(value: __m256i, limit: __m256i) -> __m256i {
-    _mm256_min_epi32(
-        _mm256_max_epi32(value, _mm256_sub_epi32(_mm256_setzero_si256(), limit)),
-        limit,
-    )
+    _mm256_min_epi32(_mm256_max_epi32(value, _mm256_sub_epi32(_mm256_setzero_si256(), limit)), limit)
 }
 
 /// `clamp(sum >> shift, ±limit)` of four 64-bit integers.
@@ -172,12 +153,7 @@ fn shift_clamp_epi64(sum: __m256i, shift: u32, limit: __m256i) -> __m256i {
 fn load(values: &[i32]) -> Lanes {
     let values: &[i32; 16] = values[..16].try_into().expect("16");
     // SAFETY: 64 bytes of `values`.
-    unsafe {
-        [
-            _mm256_loadu_si256(values.as_ptr().cast()),
-            _mm256_loadu_si256(values.as_ptr().add(8).cast()),
-        ]
-    }
+    unsafe { [_mm256_loadu_si256(values.as_ptr().cast()), _mm256_loadu_si256(values.as_ptr().add(8).cast())] }
 }
 
 #[inline]
@@ -202,10 +178,7 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
     const ROWS: usize = 16;
     for (x, y) in x.chunks(ROWS * width).zip(y.chunks_mut(ROWS * width)) {
         // The scalar square roots and divisions of several rows overlap.
-        let mut inverse = [InverseRms {
-            factor: 0,
-            shift: 1,
-        }; ROWS];
+        let mut inverse = [InverseRms { factor: 0, shift: 1 }; ROWS];
         for (inverse, x) in inverse.iter_mut().zip(x.chunks_exact(width)) {
             let mut sum = [_mm256_setzero_si256(); 2];
             for x in x.chunks_exact(LANES) {
@@ -217,23 +190,15 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
             }
             let mut sums = [0u64; 4];
             // SAFETY: 32 bytes of `sums`.
-            unsafe {
-                _mm256_storeu_si256(sums.as_mut_ptr().cast(), _mm256_add_epi64(sum[0], sum[1]))
-            };
+            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), _mm256_add_epi64(sum[0], sum[1])) };
             *inverse = inverse_rms(sums[0] + sums[1] + sums[2] + sums[3], width);
         }
-        for ((inverse, x), y) in inverse
-            .iter()
-            .zip(x.chunks_exact(width))
-            .zip(y.chunks_exact_mut(width))
-        {
+        for ((inverse, x), y) in inverse.iter().zip(x.chunks_exact(width)).zip(y.chunks_exact_mut(width)) {
             // x·2^7 (±2^30) and a shift greater by 7: at least 32 unless the row is tiny, so that the products' high
             // halves do. x² ≤ sum, so |x·2^15 / r| is at most 2^11·√width and a little: far below 2^31.
             let shift = inverse.shift + 7;
             if shift < 32 {
-                y.iter_mut()
-                    .zip(x)
-                    .for_each(|(y, &x)| *y = inverse.apply(x));
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = inverse.apply(x));
                 continue;
             }
             let factor = _mm256_set1_epi64x(i64::from(inverse.factor));
@@ -260,25 +225,15 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
 pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
     for (gate_up, out) in gate_up.chunks_exact(2 * ffn).zip(out.chunks_exact_mut(ffn)) {
         let (gate, up) = gate_up.split_at(ffn);
-        for ((gate, up), out) in gate
-            .chunks_exact(16)
-            .zip(up.chunks_exact(16))
-            .zip(out.chunks_exact_mut(16))
-        {
+        for ((gate, up), out) in gate.chunks_exact(16).zip(up.chunks_exact(16)).zip(out.chunks_exact_mut(16)) {
             // SAFETY: each of the slices has 16 elements, 32 bytes.
-            let (g, u) = unsafe {
-                (
-                    _mm256_loadu_si256(gate.as_ptr().cast()),
-                    _mm256_loadu_si256(up.as_ptr().cast()),
-                )
-            };
+            let (g, u) = unsafe { (_mm256_loadu_si256(gate.as_ptr().cast()), _mm256_loadu_si256(up.as_ptr().cast())) };
             let a = _mm256_abs_epi16(g);
             let t = _mm256_slli_epi16(_mm256_and_si256(a, _mm256_set1_epi16(511)), 6);
             let (mut v, mut s, mut c) = ([0i16; 16], [0i16; 16], [0i16; 16]);
             for (lane, &g) in gate.iter().enumerate() {
                 let i = usize::from(g.unsigned_abs() >> 9) & 63;
-                (v[lane], s[lane], c[lane]) =
-                    (SIGMOID_VALUE[i], SIGMOID_SLOPE[i], SIGMOID_CURVE[i]);
+                (v[lane], s[lane], c[lane]) = (SIGMOID_VALUE[i], SIGMOID_SLOPE[i], SIGMOID_CURVE[i]);
             }
             let (v, s, c) = (load_i16(&v), load_i16(&s), load_i16(&c));
             let s = _mm256_add_epi16(s, _mm256_mulhrs_epi16(c, t));
@@ -288,14 +243,8 @@ pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
             let silu = _mm256_mulhrs_epi16(g, sigmoid);
             // silu·u + 1·2048 as one dot product of pairs.
             let (one, half) = (_mm256_set1_epi16(1), _mm256_set1_epi16(1 << 11));
-            let low = _mm256_madd_epi16(
-                _mm256_unpacklo_epi16(silu, one),
-                _mm256_unpacklo_epi16(u, half),
-            );
-            let high = _mm256_madd_epi16(
-                _mm256_unpackhi_epi16(silu, one),
-                _mm256_unpackhi_epi16(u, half),
-            );
+            let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(silu, one), _mm256_unpacklo_epi16(u, half));
+            let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(silu, one), _mm256_unpackhi_epi16(u, half));
             let h = _mm256_packs_epi32(_mm256_srai_epi32(low, 12), _mm256_srai_epi32(high, 12));
             // SAFETY: `out` has 16 elements.
             unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), h) };
@@ -309,14 +258,7 @@ pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn attend(
-    half: usize,
-    q: &[u32],
-    k: &[u32],
-    v: &[u32],
-    tiles: &[(usize, u16)],
-    out: &mut [i16],
-) {
+pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
     if half == 8 {
         attend_sized::<8, 1>(q, k, v, tiles, out);
     } else {
@@ -338,11 +280,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
     let tile_len = 8 * d;
     let mut scores = [[0i32; LANES]; MAX_TILES];
     let mut shares = [[0u32; LANES]; MAX_TILES];
-    for (head, (q, out)) in q
-        .chunks_exact(HALF)
-        .zip(out.chunks_exact_mut(2 * HALF))
-        .enumerate()
-    {
+    for (head, (q, out)) in q.chunks_exact(HALF).zip(out.chunks_exact_mut(2 * HALF)).enumerate() {
         for (scores, &(tile, _)) in scores.iter_mut().zip(tiles) {
             let keys = &k[tile * tile_len + head * HALF * LANES..][..HALF * LANES];
             let mut acc = [_mm256_setzero_si256(); 2];
@@ -370,17 +308,8 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
         }
         for (acc, out) in acc.iter().zip(out.chunks_exact_mut(LANES)) {
             let half = _mm256_set1_epi32(1 << 14);
-            let value = [
-                _mm256_add_epi32(acc[0], half),
-                _mm256_add_epi32(acc[1], half),
-            ];
-            store_i16(
-                out,
-                [
-                    _mm256_srai_epi32(value[0], 15),
-                    _mm256_srai_epi32(value[1], 15),
-                ],
-            );
+            let value = [_mm256_add_epi32(acc[0], half), _mm256_add_epi32(acc[1], half)];
+            store_i16(out, [_mm256_srai_epi32(value[0], 15), _mm256_srai_epi32(value[1], 15)]);
         }
     }
 }

@@ -4,9 +4,7 @@
 //! compiled with these features. Everything here is called through [`Isa`](super::Isa), which has checked the features
 //! and the lengths of the slices.
 
-use super::super::fixed::{
-    Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms,
-};
+use super::super::fixed::{Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms};
 use super::super::kv::Slot;
 use super::super::linear::{Linear, PANEL};
 use super::{LANES, MAX_TILES, portable};
@@ -88,19 +86,11 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
         let mut w = [_mm512_setzero_si512(); P];
         for (p, w) in w.iter_mut().enumerate() {
             // SAFETY: p * pairs + k < P * pairs, the length of `weights`; a `PairRow` is 32 aligned bytes.
-            *w = _mm512_cvtepi8_epi16(unsafe {
-                _mm256_load_si256(weights.as_ptr().add(p * pairs + k).cast())
-            });
+            *w = _mm512_cvtepi8_epi16(unsafe { _mm256_load_si256(weights.as_ptr().add(p * pairs + k).cast()) });
         }
         for (m, acc) in acc.iter_mut().enumerate() {
             // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
-            let pair = unsafe {
-                activations
-                    .as_ptr()
-                    .add(2 * (m * pairs + k))
-                    .cast::<i32>()
-                    .read_unaligned()
-            };
+            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
             let pair = _mm512_set1_epi32(pair);
             for (acc, &w) in acc.iter_mut().zip(&w) {
                 *acc = _mm512_dpwssd_epi32(*acc, w, pair);
@@ -117,9 +107,7 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
                 Output::Store(out) => {
                     let out: &mut [i16; 16] = (&mut out[at..][..16]).try_into().expect("16");
                     // SAFETY: 32 bytes of `out`.
-                    unsafe {
-                        _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value))
-                    };
+                    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value)) };
                 }
                 Output::Add(out) => {
                     let out: &mut [i32; 16] = (&mut out[at..][..16]).try_into().expect("16");
@@ -139,22 +127,14 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
 /// `NARROW`: shift ≥ 32. Then the products' high halves, shifted on by shift − 32, are the result, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn requantize<const NARROW: bool>(
-    acc: __m512i,
-    mult: __m512i,
-    shift: u32,
-    limit: __m512i,
-) -> __m512i {
+fn requantize<const NARROW: bool>(acc: __m512i, mult: __m512i, shift: u32, limit: __m512i) -> __m512i {
     let round = _mm512_set1_epi64(1 << (shift - 1));
     let (acc_odd, mult_odd) = (_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(mult, 32));
     let even = _mm512_add_epi64(_mm512_mul_epi32(acc, mult), round);
     let odd = _mm512_add_epi64(_mm512_mul_epi32(acc_odd, mult_odd), round);
     if NARROW {
         let high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
-        return clamp_epi32(
-            _mm512_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)),
-            limit,
-        );
+        return clamp_epi32(_mm512_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)), limit);
     }
     let shift = _mm_cvtsi32_si128(shift as i32);
     let limit_odd = _mm512_srli_epi64(limit, 32);
@@ -167,19 +147,13 @@ fn requantize<const NARROW: bool>(
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn clamp_epi64(value: __m512i, limit: __m512i) -> __m512i {
-    _mm512_min_epi64(
-        _mm512_max_epi64(value, _mm512_sub_epi64(_mm512_setzero_si512(), limit)),
-        limit,
-    )
+    _mm512_min_epi64(_mm512_max_epi64(value, _mm512_sub_epi64(_mm512_setzero_si512(), limit)), limit)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn clamp_epi32(value: __m512i, limit: __m512i) -> __m512i {
-    _mm512_min_epi32(
-        _mm512_max_epi32(value, _mm512_sub_epi32(_mm512_setzero_si512(), limit)),
-        limit,
-    )
+    _mm512_min_epi32(_mm512_max_epi32(value, _mm512_sub_epi32(_mm512_setzero_si512(), limit)), limit)
 }
 
 /// The first 16 elements.
@@ -196,10 +170,7 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
     const ROWS: usize = 16;
     for (x, y) in x.chunks(ROWS * width).zip(y.chunks_mut(ROWS * width)) {
         // The scalar square roots and divisions of several rows overlap.
-        let mut inverse = [InverseRms {
-            factor: 0,
-            shift: 1,
-        }; ROWS];
+        let mut inverse = [InverseRms { factor: 0, shift: 1 }; ROWS];
         for (inverse, x) in inverse.iter_mut().zip(x.chunks_exact(width)) {
             let mut sum = [_mm512_setzero_si512(); 2];
             for x in x.chunks_exact(LANES) {
@@ -208,23 +179,14 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
                 sum[0] = _mm512_add_epi64(sum[0], _mm512_mul_epi32(even, even));
                 sum[1] = _mm512_add_epi64(sum[1], _mm512_mul_epi32(odd, odd));
             }
-            *inverse = inverse_rms(
-                _mm512_reduce_add_epi64(_mm512_add_epi64(sum[0], sum[1])) as u64,
-                width,
-            );
+            *inverse = inverse_rms(_mm512_reduce_add_epi64(_mm512_add_epi64(sum[0], sum[1])) as u64, width);
         }
-        for ((inverse, x), y) in inverse
-            .iter()
-            .zip(x.chunks_exact(width))
-            .zip(y.chunks_exact_mut(width))
-        {
+        for ((inverse, x), y) in inverse.iter().zip(x.chunks_exact(width)).zip(y.chunks_exact_mut(width)) {
             // x·2^7 (±2^30) and a shift greater by 7: at least 32 unless the row is tiny, so that the products' high
             // halves do. x² ≤ sum, so |x·2^15 / r| is at most 2^11·√width and a little: far below 2^31.
             let shift = inverse.shift + 7;
             if shift < 32 {
-                y.iter_mut()
-                    .zip(x)
-                    .for_each(|(y, &x)| *y = inverse.apply(x));
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = inverse.apply(x));
                 continue;
             }
             let factor = _mm512_set1_epi64(i64::from(inverse.factor));
@@ -249,29 +211,16 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
 pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
     let table = |t: &[i16; 64]| {
         // SAFETY: 2 · 64 bytes of the table.
-        unsafe {
-            (
-                _mm512_loadu_si512(t.as_ptr().cast()),
-                _mm512_loadu_si512(t.as_ptr().add(32).cast()),
-            )
-        }
+        unsafe { (_mm512_loadu_si512(t.as_ptr().cast()), _mm512_loadu_si512(t.as_ptr().add(32).cast())) }
     };
-    let (value, slope, curve) = (
-        table(&SIGMOID_VALUE),
-        table(&SIGMOID_SLOPE),
-        table(&SIGMOID_CURVE),
-    );
+    let (value, slope, curve) = (table(&SIGMOID_VALUE), table(&SIGMOID_SLOPE), table(&SIGMOID_CURVE));
     for (gate_up, out) in gate_up.chunks_exact(2 * ffn).zip(out.chunks_exact_mut(ffn)) {
         let (gate, up) = gate_up.split_at(ffn);
         for ((gate, up), out) in gate.chunks(32).zip(up.chunks(32)).zip(out.chunks_mut(32)) {
             let mask = u32::MAX >> (32 - gate.len());
             // SAFETY: the mask selects the elements of these slices, which have one length (1..=32).
-            let (g, u) = unsafe {
-                (
-                    _mm512_maskz_loadu_epi16(mask, gate.as_ptr()),
-                    _mm512_maskz_loadu_epi16(mask, up.as_ptr()),
-                )
-            };
+            let (g, u) =
+                unsafe { (_mm512_maskz_loadu_epi16(mask, gate.as_ptr()), _mm512_maskz_loadu_epi16(mask, up.as_ptr())) };
             let a = _mm512_abs_epi16(g);
             let i = _mm512_srli_epi16(a, 9);
             let t = _mm512_slli_epi16(_mm512_and_si512(a, _mm512_set1_epi16(511)), 6);
@@ -285,14 +234,8 @@ pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
             let silu = _mm512_mulhrs_epi16(g, sigmoid);
             // silu·u + 1·2048 as one dot product of pairs.
             let (one, half) = (_mm512_set1_epi16(1), _mm512_set1_epi16(1 << 11));
-            let low = _mm512_madd_epi16(
-                _mm512_unpacklo_epi16(silu, one),
-                _mm512_unpacklo_epi16(u, half),
-            );
-            let high = _mm512_madd_epi16(
-                _mm512_unpackhi_epi16(silu, one),
-                _mm512_unpackhi_epi16(u, half),
-            );
+            let low = _mm512_madd_epi16(_mm512_unpacklo_epi16(silu, one), _mm512_unpacklo_epi16(u, half));
+            let high = _mm512_madd_epi16(_mm512_unpackhi_epi16(silu, one), _mm512_unpackhi_epi16(u, half));
             let h = _mm512_packs_epi32(_mm512_srai_epi32(low, 12), _mm512_srai_epi32(high, 12));
             // SAFETY: as above.
             unsafe { _mm512_mask_storeu_epi16(out.as_mut_ptr(), mask, h) };
@@ -306,14 +249,7 @@ pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn attend(
-    half: usize,
-    q: &[u32],
-    k: &[u32],
-    v: &[u32],
-    tiles: &[(usize, u16)],
-    out: &mut [i16],
-) {
+pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
     if half == 8 {
         attend_counted::<8, 1>(q, k, v, tiles, out);
     } else {
@@ -383,10 +319,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
         let mut sum = [_mm512_setzero_si512(); GROUP];
         for (scores, &(_, mark)) in scores.iter_mut().zip(&tiles) {
             for ((share, sum), &max) in scores.iter_mut().zip(&mut sum).zip(&max) {
-                *share = _mm512_maskz_mov_epi32(
-                    mark,
-                    exp2neg(_mm512_srli_epi32(_mm512_sub_epi32(max, *share), 2)),
-                );
+                *share = _mm512_maskz_mov_epi32(mark, exp2neg(_mm512_srli_epi32(_mm512_sub_epi32(max, *share), 2)));
                 *sum = _mm512_add_epi32(*sum, *share);
             }
         }
@@ -399,54 +332,34 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
             let n = 32 - sum.leading_zeros();
             let inverse = _mm512_set1_epi32(((1u64 << (n + 15)) / u64::from(sum)) as i32);
             let n = _mm_cvtsi32_si128(n as i32);
-            let (mut acc, mut acc_odd) = (
-                [_mm512_setzero_si512(); BLOCKS],
-                [_mm512_setzero_si512(); BLOCKS],
-            );
+            let (mut acc, mut acc_odd) = ([_mm512_setzero_si512(); BLOCKS], [_mm512_setzero_si512(); BLOCKS]);
             for (scores, &(tile, mark)) in scores.iter().zip(&tiles) {
                 let share = _mm512_srl_epi32(_mm512_mullo_epi32(scores[i], inverse), n);
                 // The shares of lanes 2i and 2i + 1 as the halves of one u32.
                 let mut pairs = [0i32; LANES / 2];
                 // SAFETY: 32 bytes of `pairs`.
-                unsafe {
-                    _mm256_storeu_si256(pairs.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(share))
-                };
+                unsafe { _mm256_storeu_si256(pairs.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(share)) };
                 let values = &v[tile * tile_len..][..tile_len];
                 // Up to the last marked lane, four lanes at a time; shares of unmarked lanes are 0.
                 let quads = (LANES + 3 - mark.leading_zeros() as usize) / 4;
-                for (pairs, values) in pairs
-                    .chunks_exact(2)
-                    .zip(values.chunks_exact(2 * d))
-                    .take(quads)
-                {
+                for (pairs, values) in pairs.chunks_exact(2).zip(values.chunks_exact(2 * d)).take(quads) {
                     for block in 0..BLOCKS {
                         let at = (head * BLOCKS + block) * LANES;
                         let (even, odd) = (&values[at..][..LANES], &values[d + at..][..LANES]);
                         // SAFETY: 64 bytes each.
                         let (even, odd) = unsafe {
-                            (
-                                _mm512_loadu_si512(even.as_ptr().cast()),
-                                _mm512_loadu_si512(odd.as_ptr().cast()),
-                            )
+                            (_mm512_loadu_si512(even.as_ptr().cast()), _mm512_loadu_si512(odd.as_ptr().cast()))
                         };
-                        acc[block] =
-                            _mm512_dpwssd_epi32(acc[block], even, _mm512_set1_epi32(pairs[0]));
-                        acc_odd[block] =
-                            _mm512_dpwssd_epi32(acc_odd[block], odd, _mm512_set1_epi32(pairs[1]));
+                        acc[block] = _mm512_dpwssd_epi32(acc[block], even, _mm512_set1_epi32(pairs[0]));
+                        acc_odd[block] = _mm512_dpwssd_epi32(acc_odd[block], odd, _mm512_set1_epi32(pairs[1]));
                     }
                 }
             }
-            for (block, out) in out[head * 2 * HALF..][..2 * HALF]
-                .chunks_exact_mut(LANES)
-                .enumerate()
-            {
+            for (block, out) in out[head * 2 * HALF..][..2 * HALF].chunks_exact_mut(LANES).enumerate() {
                 let sum = _mm512_add_epi32(acc[block], acc_odd[block]);
-                let value =
-                    _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(1 << 14)), 15);
+                let value = _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(1 << 14)), 15);
                 // SAFETY: 32 bytes of `out`.
-                unsafe {
-                    _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value))
-                };
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value)) };
             }
         }
     }
@@ -456,14 +369,8 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn across<const MAX: bool>(x: [__m512i; GROUP]) -> __m512i {
-    let ab = join::<MAX>(
-        _mm512_unpacklo_epi32(x[0], x[1]),
-        _mm512_unpackhi_epi32(x[0], x[1]),
-    );
-    let cd = join::<MAX>(
-        _mm512_unpacklo_epi32(x[2], x[3]),
-        _mm512_unpackhi_epi32(x[2], x[3]),
-    );
+    let ab = join::<MAX>(_mm512_unpacklo_epi32(x[0], x[1]), _mm512_unpackhi_epi32(x[0], x[1]));
+    let cd = join::<MAX>(_mm512_unpacklo_epi32(x[2], x[3]), _mm512_unpackhi_epi32(x[2], x[3]));
     let all = join::<MAX>(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
     let all = join::<MAX>(all, _mm512_shuffle_i32x4(all, all, 0b01_00_11_10));
     join::<MAX>(all, _mm512_shuffle_i32x4(all, all, 0b10_11_00_01))
@@ -472,11 +379,7 @@ fn across<const MAX: bool>(x: [__m512i; GROUP]) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn join<const MAX: bool>(a: __m512i, b: __m512i) -> __m512i {
-    if MAX {
-        _mm512_max_epi32(a, b)
-    } else {
-        _mm512_add_epi32(a, b)
-    }
+    if MAX { _mm512_max_epi32(a, b) } else { _mm512_add_epi32(a, b) }
 }
 
 /// The four numbers of [`across`], each in all lanes of a register.
@@ -497,10 +400,7 @@ fn spread(x: __m512i) -> [__m512i; GROUP] {
 fn exp2neg(d: __m512i) -> __m512i {
     let (p, n) = exp2_fraction(d);
     // Shifts of 32 and more give 0, as the portable code's cut at 31 does.
-    _mm512_min_epi32(
-        _mm512_srlv_epi32(_mm512_srli_epi32(p, 1), n),
-        _mm512_set1_epi32(32767),
-    )
+    _mm512_min_epi32(_mm512_srlv_epi32(_mm512_srli_epi32(p, 1), n), _mm512_set1_epi32(32767))
 }
 
 /// P(f) in Q16 and n of 16 lanes; see [`exp2neg`](super::super::fixed::exp2neg).
@@ -509,10 +409,7 @@ fn exp2neg(d: __m512i) -> __m512i {
 fn exp2_fraction(d: __m512i) -> (__m512i, __m512i) {
     let set = |x: u32| _mm512_set1_epi32(x as i32);
     let f = _mm512_and_si512(d, set(0xffff));
-    let t = _mm512_sub_epi32(
-        set(14197),
-        _mm512_srli_epi32(_mm512_mullo_epi32(set(1922), f), 16),
-    );
+    let t = _mm512_sub_epi32(set(14197), _mm512_srli_epi32(_mm512_mullo_epi32(set(1922), f), 16));
     let t = _mm512_sub_epi32(set(62904), _mm512_srli_epi32(_mm512_mullo_epi32(t, f), 16));
     let t = _mm512_srli_epi32(_mm512_add_epi32(_mm512_mullo_epi32(t, f), set(1 << 17)), 18);
     let t = _mm512_sub_epi32(set(45425), t);
@@ -525,8 +422,7 @@ fn exp2_fraction(d: __m512i) -> (__m512i, __m512i) {
 pub(super) fn symbol_weights(logits: &[i32], excluded: u64, weights: &mut [u32]) -> u32 {
     let mut max = _mm512_set1_epi32(i32::MIN);
     // The lanes of a register that hold symbols which are not excluded.
-    let mask =
-        |i: usize, len: usize| (u16::MAX >> (LANES - len)) & !((excluded >> (i * LANES)) as u16);
+    let mask = |i: usize, len: usize| (u16::MAX >> (LANES - len)) & !((excluded >> (i * LANES)) as u16);
     for (i, logits) in logits.chunks(LANES).enumerate() {
         let mask = mask(i, logits.len());
         // SAFETY: the mask selects elements of `logits` only.
@@ -534,11 +430,7 @@ pub(super) fn symbol_weights(logits: &[i32], excluded: u64, weights: &mut [u32])
     }
     let max = _mm512_set1_epi32(_mm512_reduce_max_epi32(max));
     let mut total = _mm512_setzero_si512();
-    for (i, (logits, weights)) in logits
-        .chunks(LANES)
-        .zip(weights.chunks_mut(LANES))
-        .enumerate()
-    {
+    for (i, (logits, weights)) in logits.chunks(LANES).zip(weights.chunks_mut(LANES)).enumerate() {
         let mask = mask(i, logits.len());
         // SAFETY: as above.
         let logit = unsafe { _mm512_maskz_loadu_epi32(mask, logits.as_ptr()) };
@@ -547,13 +439,7 @@ pub(super) fn symbol_weights(logits: &[i32], excluded: u64, weights: &mut [u32])
         let weight = _mm512_maskz_max_epi32(mask, weight, _mm512_set1_epi32(1));
         total = _mm512_add_epi32(total, weight);
         // SAFETY: the mask selects the elements of `weights`, as many as of `logits`.
-        unsafe {
-            _mm512_mask_storeu_epi32(
-                weights.as_mut_ptr().cast(),
-                u16::MAX >> (LANES - weights.len()),
-                weight,
-            )
-        };
+        unsafe { _mm512_mask_storeu_epi32(weights.as_mut_ptr().cast(), u16::MAX >> (LANES - weights.len()), weight) };
     }
     _mm512_reduce_add_epi32(total) as u32
 }

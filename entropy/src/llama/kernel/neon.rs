@@ -14,9 +14,7 @@ pub(super) fn linear_i16(layer: &Linear, a: &[i16], out: &mut [i16]) {
 pub(super) fn linear_add(layer: &Linear, a: &[i16], out: &mut [i32]) {
     // Each layer that adds has one limit for all its rows.
     let limit = layer.limit[0];
-    linear(layer, a, |i, value| {
-        out[i] = (out[i] + value).clamp(-limit, limit)
-    });
+    linear(layer, a, |i, value| out[i] = (out[i] + value).clamp(-limit, limit));
 }
 
 /// A panel stays in the L1 cache while all rows pass over it, in tiles of 4 and 1.
@@ -59,12 +57,7 @@ fn tile<const M: usize>(
             for (m, acc) in acc.iter_mut().enumerate() {
                 let a0 = *activations.as_ptr().add(2 * (m * pairs + k));
                 let a1 = *activations.as_ptr().add(2 * (m * pairs + k) + 1);
-                for (acc, (&even, &odd)) in acc
-                    .as_chunks_mut::<2>()
-                    .0
-                    .iter_mut()
-                    .zip(even.iter().zip(&odd))
-                {
+                for (acc, (&even, &odd)) in acc.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(&odd)) {
                     acc[0] = vmlal_n_s16(acc[0], vget_low_s16(even), a0);
                     acc[1] = vmlal_high_n_s16(acc[1], even, a0);
                     acc[0] = vmlal_n_s16(acc[0], vget_low_s16(odd), a1);

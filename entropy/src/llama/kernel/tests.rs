@@ -34,18 +34,10 @@ struct Raw {
 fn raw_layer(random: &mut Random, inputs: usize, panels: usize, shift: u32, limit: i32) -> Raw {
     let outputs = 16 * panels;
     let magnitude = (65535 / inputs).min(127) as i32;
-    let weights: Vec<i8> = (0..inputs * outputs)
-        .map(|_| draw(random, magnitude) as i8)
-        .collect();
-    let mult = (0..outputs)
-        .map(|_| draw(random, i32::MAX).saturating_abs())
-        .collect();
+    let weights: Vec<i8> = (0..inputs * outputs).map(|_| draw(random, magnitude) as i8).collect();
+    let mult = (0..outputs).map(|_| draw(random, i32::MAX).saturating_abs()).collect();
     let layer = Linear::new(&weights, inputs, mult, shift, vec![limit; outputs]);
-    Raw {
-        inputs,
-        weights,
-        layer,
-    }
+    Raw { inputs, weights, layer }
 }
 
 impl Raw {
@@ -55,13 +47,8 @@ impl Raw {
         let mut out = Vec::new();
         for a in a.chunks(stride) {
             for (n, w) in self.weights.chunks(self.inputs).enumerate() {
-                let acc: i128 = w
-                    .iter()
-                    .zip(a)
-                    .map(|(&w, &a)| i128::from(w) * i128::from(a))
-                    .sum();
-                let scaled = (acc * i128::from(self.layer.mult[n]) + (1 << (self.layer.shift - 1)))
-                    >> self.layer.shift;
+                let acc: i128 = w.iter().zip(a).map(|(&w, &a)| i128::from(w) * i128::from(a)).sum();
+                let scaled = (acc * i128::from(self.layer.mult[n]) + (1 << (self.layer.shift - 1))) >> self.layer.shift;
                 let limit = i128::from(self.layer.limit[n]);
                 out.push(scaled.clamp(-limit, limit) as i32);
             }
@@ -181,11 +168,7 @@ fn silu_mul_is_the_same_everywhere() {
         for up in ups {
             for first in (-32767..32767i32).step_by(48) {
                 let gates: Vec<i16> = (first..first + 48).map(|g| g.min(32767) as i16).collect();
-                let gate_up: Vec<i16> = gates
-                    .iter()
-                    .copied()
-                    .chain(std::iter::repeat_n(up, 48))
-                    .collect();
+                let gate_up: Vec<i16> = gates.iter().copied().chain(std::iter::repeat_n(up, 48)).collect();
                 let mut out = vec![0; 48];
                 isa.silu_mul(&gate_up, 48, &mut out);
                 for (out, g) in out.into_iter().zip(gates) {
@@ -198,29 +181,14 @@ fn silu_mul_is_the_same_everywhere() {
 
 #[test]
 fn softmax_shares_are_close() {
-    let scores = [std::array::from_fn(|i| {
-        (i as i32 * 7919 % 31 - 15) * 30_000
-    })];
+    let scores = [std::array::from_fn(|i| (i as i32 * 7919 % 31 - 15) * 30_000)];
     let mut shares = [[0; LANES]];
     portable::softmax(&scores, &[(0, 0xfff7)], &mut shares);
     let exact = scores[0].map(|s| (f64::from(s) / f64::from(1 << 18)).exp2());
-    let sum: f64 = exact
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| *i != 3)
-        .map(|(_, e)| e)
-        .sum();
+    let sum: f64 = exact.iter().enumerate().filter(|(i, _)| *i != 3).map(|(_, e)| e).sum();
     assert!(shares[0].iter().sum::<u32>() <= 1 << 15 && shares[0][3] == 0);
-    for (i, (&share, exact)) in shares[0]
-        .iter()
-        .zip(exact)
-        .enumerate()
-        .filter(|(i, _)| *i != 3)
-    {
-        assert!(
-            (f64::from(share) - 32768.0 * exact / sum).abs() < 3.0,
-            "{i}: {share}"
-        );
+    for (i, (&share, exact)) in shares[0].iter().zip(exact).enumerate().filter(|(i, _)| *i != 3) {
+        assert!((f64::from(share) - 32768.0 * exact / sum).abs() < 3.0, "{i}: {share}");
     }
     assert_eq!(exp2neg(1 << 16), 1 << 14);
 }
