@@ -127,6 +127,8 @@ pub(crate) struct OpenedJpeg {
 pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits) -> Result<OpenedJpeg, Error> {
     // Where the side information starts in the file does not matter enough to carry it here.
     let side = SideInformation::from_bytes(&content.side, &limits.jpeg).map_err(|error| Error::of_jpeg(error, 0))?;
+    let pixels = u64::from(side.frame.width) * u64::from(side.frame.height);
+    Error::limit("pixels", pixels, limits.jpeg.max_pixels)?;
     let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
     let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
     Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;

@@ -1,0 +1,110 @@
+//! `lmcodec decode`: `.ljpg` → the original file, or its pixels in another format.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use lmcodec::{DecodeOptions, Progress, decode, pixels, salvage};
+use serde_json::json;
+
+use super::batch::{Batch, Report};
+use super::exit::{Exit, Failure};
+use super::files::{Job, Target, find, targets};
+use super::{Coding, Models, output};
+
+/// Give back the original files (photo.ljpg becomes photo.jpg, the very bytes).
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// Files, folders with --recursive, or - for standard input
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// Output file, folder, or - for standard output [default: IN with the extension jpg]; a name ending in png, webp,
+    /// tiff, bmp or ppm gives pixels
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Overwrite existing files
+    #[arg(short, long)]
+    force: bool,
+    /// Decode the .ljpg files in folders and their subfolders
+    #[arg(short, long)]
+    recursive: bool,
+    /// Write what can be recovered of a damaged file, gray where segments are lost; the exit code still tells
+    #[arg(long)]
+    salvage: bool,
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    coding: Coding,
+}
+
+impl Decode {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let found = find(&self.inputs, self.recursive, &["ljpg"])?;
+        let jobs = targets(found, self.output.as_deref(), |path: &Path| match path.extension() {
+            Some(extension) if extension.eq_ignore_ascii_case("ljpg") => path.with_extension("jpg"),
+            _ => PathBuf::from(format!("{}.jpg", path.display())),
+        })?;
+        let options = DecodeOptions {
+            models: self.models.registry()?,
+            limits: self.coding.limits(),
+            execution: self.coding.execution(),
+        };
+        let batch = Batch {
+            coding: &self.coding,
+            data_on_stdout: jobs.iter().any(|job| job.target == Target::Stdout),
+            verb: "decoding",
+        };
+        batch.run(&jobs, |job| job.source.to_string(), |job, progress| self.one(job, &options, progress))
+    }
+
+    fn one(&self, job: &Job, options: &DecodeOptions, progress: Progress) -> Result<Report, Failure> {
+        let start = Instant::now();
+        output::check(job, self.force)?;
+        // The longest header is that of an original with nothing but metadata.
+        let bytes = job.source.read(options.limits.max_original_bytes.saturating_mul(2))?;
+        let mut options = options.clone();
+        options.execution.progress = Some(progress);
+        let (mut original, faults, segments) = if self.salvage {
+            let salvaged = salvage(&bytes, &options)?;
+            (salvaged.bytes, salvaged.faults, salvaged.segments)
+        } else {
+            (decode(&bytes, &options)?, Vec::new(), 0)
+        };
+        let format = match &job.target {
+            Target::File(path) => path.extension().and_then(|extension| extension.to_str()),
+            Target::Stdout => None,
+        };
+        if let Some(format) = format.and_then(pixels::format_of_extension) {
+            original = pixels::render(&original, format)?;
+        }
+        output::write(&job.target, &original, self.force)?;
+
+        let (source, target, output_bytes) = (&job.source, &job.target, original.len());
+        let seconds = start.elapsed().as_secs_f64();
+        let lost: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let text = if self.coding.json {
+            let mut line = json!({
+                "input": source.to_string(),
+                "output": target.to_string(),
+                "input_bytes": bytes.len(),
+                "output_bytes": output_bytes,
+                "seconds": (seconds * 1e4).round() / 1e4,
+            });
+            if !lost.is_empty() {
+                line["salvaged"] = json!(true);
+                line["lost"] = json!(lost);
+            }
+            format!("{line}\n")
+        } else {
+            format!("{source} -> {target}: {} -> {output_bytes} bytes ({seconds:.2} s)\n", bytes.len())
+        };
+        let mut notes: Vec<String> = lost.iter().map(|lost| format!("lost, gray in the output: {lost}")).collect();
+        if !lost.is_empty() {
+            notes.push(format!(
+                "salvaged: {} of {segments} segments are lost; the output is not the original",
+                lost.len()
+            ));
+        }
+        Ok(Report { text, notes, exit: (!lost.is_empty()).then_some(Exit::Malformed) })
+    }
+}

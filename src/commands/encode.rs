@@ -1,0 +1,142 @@
+//! `lmcodec encode`: image files → `.ljpg`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use lmcodec::sniff::{self, Kind};
+use lmcodec::{EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode, store};
+use serde_json::json;
+
+use super::batch::{Batch, Report};
+use super::exit::{Exit, Failure};
+use super::files::{Job, Target, find, targets};
+use super::{Coding, output};
+
+/// What JPEG files are called; in folders only these are encoded.
+const JPEG_EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "jif"];
+
+/// Recompress JPEG files byte for byte (photo.jpg becomes photo.ljpg).
+///
+/// PNG, WebP, TIFF, BMP and PNM images are encoded lossily at --quality; decoding gives a JPEG file or, with -o x.png, its
+/// pixels. A JPEG file that cannot be modelled is stored: every file comes back.
+#[derive(Debug, Args)]
+pub(crate) struct Encode {
+    /// Files, folders with --recursive, or - for standard input
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// Output file, folder, or - for standard output [default: IN with the extension ljpg]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Overwrite existing files
+    #[arg(short, long)]
+    force: bool,
+    /// Encode the JPEG files in folders and their subfolders
+    #[arg(short, long)]
+    recursive: bool,
+    /// Do not decode the result and compare before reporting success
+    #[arg(long)]
+    no_verify: bool,
+    /// Quality of images that are not JPEG files yet
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Chroma subsampling of images that are not JPEG files yet
+    #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
+    subsampling: String,
+    /// Model file to encode with, instead of the embedded one
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Keep the modelled form even where storing takes fewer bytes
+    #[arg(long, hide = true)]
+    always_model: bool,
+    /// Rows of luma blocks in a segment, about
+    #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
+    segment_rows: std::num::NonZeroUsize,
+    #[command(flatten)]
+    coding: Coding,
+}
+
+impl Encode {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let found = find(&self.inputs, self.recursive, &JPEG_EXTENSIONS)?;
+        let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension("ljpg"))?;
+        let options = EncodeOptions {
+            model: self.model.as_deref().map(Model::from_file).transpose()?.map(Arc::new),
+            quality: self.quality,
+            subsampling: match self.subsampling.as_str() {
+                "444" => Subsampling::S444,
+                "422" => Subsampling::S422,
+                _ => Subsampling::S420,
+            },
+            verify: !self.no_verify,
+            always_model: self.always_model,
+            segment_rows: self.segment_rows,
+            limits: self.coding.limits(),
+            execution: self.coding.execution(),
+        };
+        let batch = Batch {
+            coding: &self.coding,
+            data_on_stdout: jobs.iter().any(|job| job.target == Target::Stdout),
+            verb: "encoding",
+        };
+        batch.run(&jobs, |job| job.source.to_string(), |job, progress| self.one(job, &options, progress))
+    }
+
+    fn one(&self, job: &Job, options: &EncodeOptions, progress: Progress) -> Result<Report, Failure> {
+        let start = Instant::now();
+        output::check(job, self.force)?;
+        let bytes = job.source.read(options.limits.max_original_bytes)?;
+        let mut options = options.clone();
+        options.execution.progress = Some(progress);
+        let named_jpeg = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
+        let encoded = if named_jpeg && sniff::kind(&bytes) != Kind::Jpeg {
+            // Whatever a file of that name holds, it is to come back byte for byte.
+            store(&bytes, format!("named as a JPEG file, but it is {}", sniff::describe(&bytes)), &options)?
+        } else {
+            encode(&bytes, &options)?
+        };
+        output::write(&job.target, &encoded.bytes, self.force)?;
+        Ok(self.report(job, bytes.len(), &encoded, start))
+    }
+
+    fn report(&self, job: &Job, input_bytes: usize, encoded: &Encoded, start: Instant) -> Report {
+        let (source, target) = (&job.source, &job.target);
+        let output_bytes = encoded.bytes.len();
+        let saving = if input_bytes == 0 { 0.0 } else { 100.0 * (1.0 - output_bytes as f64 / input_bytes as f64) };
+        let saving = (saving * 100.0).round() / 100.0;
+        let seconds = start.elapsed().as_secs_f64();
+        let mut notes = encoded.notes.clone();
+        if let Some(format) = encoded.converted_from {
+            notes.insert(0, format!("{format} converted lossily to JPEG at quality {}", self.quality));
+        }
+        let text = if self.coding.json {
+            let mut line = json!({
+                "input": source.to_string(),
+                "output": target.to_string(),
+                "input_bytes": input_bytes,
+                "output_bytes": output_bytes,
+                "saving_percent": saving,
+                "mode": match encoded.mode { Mode::Modelled => "modelled", Mode::Stored { .. } => "stored" },
+                "model": encoded.model,
+                "seconds": (seconds * 1e4).round() / 1e4,
+            });
+            if let Mode::Stored { reason } = &encoded.mode {
+                line["reason"] = json!(reason);
+            }
+            if encoded.converted_from.is_some() {
+                line["jpeg_bytes"] = json!(encoded.original_bytes);
+            }
+            if !notes.is_empty() {
+                line["notes"] = json!(std::mem::take(&mut notes));
+            }
+            format!("{line}\n")
+        } else {
+            if let Mode::Stored { reason } = &encoded.mode {
+                notes.push(format!("stored, not modelled: {reason}"));
+            }
+            format!("{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n")
+        };
+        Report { text, notes, exit: None }
+    }
+}

@@ -1,0 +1,97 @@
+//! `lmcodec inspect`: what a file says about itself.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use lmcodec::{DecodeOptions, Inspection, inspect};
+use serde_json::json;
+
+use super::batch::{Batch, Report};
+use super::exit::{Exit, Failure};
+use super::files::{Found, find};
+use super::{Coding, Models};
+
+/// Print what files say about themselves: model, image, segments, where the bytes are. Decodes nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Files, or - for standard input
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    coding: Coding,
+}
+
+impl Inspect {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let found = find(&self.inputs, false, &[])?;
+        let options = DecodeOptions {
+            models: self.models.registry()?,
+            limits: self.coding.limits(),
+            execution: self.coding.execution(),
+        };
+        let batch = Batch { coding: &self.coding, data_on_stdout: false, verb: "inspecting" };
+        batch.run(&found, |found| found.source.to_string(), |found, _| self.one(found, &options))
+    }
+
+    fn one(&self, found: &Found, options: &DecodeOptions) -> Result<Report, Failure> {
+        let bytes = found.source.read(options.limits.max_original_bytes.saturating_mul(2))?;
+        let inspection = inspect(&bytes, options)?;
+        let name = found.source.to_string();
+        let text = if self.coding.json {
+            let mut line = json!({ "input": name });
+            if let (Some(line), Ok(serde_json::Value::Object(fields))) =
+                (line.as_object_mut(), serde_json::to_value(&inspection))
+            {
+                line.extend(fields);
+            }
+            format!("{line}\n")
+        } else {
+            describe(&name, &inspection)
+        };
+        Ok(Report { text, ..Report::default() })
+    }
+}
+
+fn describe(name: &str, inspection: &Inspection) -> String {
+    let mut text = format!("{name}\n");
+    let mut line = |key: &str, value: String| {
+        let _ = writeln!(text, "  {key:<17} {value}");
+    };
+    line("format version", inspection.format_version.to_string());
+    line("mode", match inspection.compressor {
+        Some(compressor) => format!("{} ({compressor})", inspection.mode),
+        None => inspection.mode.into(),
+    });
+    line("file", format!("{} bytes", inspection.file_bytes));
+    line("original", format!("{} bytes, SHA-256 {}…", inspection.original_bytes, inspection.original_sha256_prefix));
+    line("header", format!("{} bytes", inspection.header_bytes));
+    if let Some(jpeg) = &inspection.jpeg {
+        line("side information", format!("{} bytes (part of the header)", jpeg.side_information_bytes));
+        let name = jpeg.model.as_deref().unwrap_or("not at hand");
+        let hash = jpeg.model_sha256.clone().unwrap_or_else(|| format!("{}…", jpeg.model_sha256_prefix));
+        line("model", format!("{name}, SHA-256 {hash}"));
+        line("image", format!("{}x{}, {}", jpeg.width, jpeg.height, jpeg.process));
+        for component in &jpeg.components {
+            let quality = component.quality.map_or("custom quantization".into(), |quality| format!("quality {quality}"));
+            line(
+                &format!("component {}", component.id),
+                format!(
+                    "sampling {}, {}x{} blocks, {quality}",
+                    component.sampling, component.blocks_wide, component.blocks_high
+                ),
+            );
+        }
+    }
+    for (index, segment) in inspection.segments.iter().enumerate() {
+        let place = match (segment.lines, segment.mcu_rows) {
+            (Some((start, end)), Some(rows)) => format!("lines {start}..{end} ({rows} MCU rows), "),
+            _ => String::new(),
+        };
+        let state = if segment.intact { "intact" } else { "DAMAGED" };
+        line(&format!("segment {index}"), format!("{place}{} bytes, CRC {}, {state}", segment.bytes, segment.crc));
+    }
+    text
+}

@@ -1,0 +1,131 @@
+//! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
+
+mod batch;
+mod decode;
+mod encode;
+mod exit;
+mod files;
+mod inspect;
+mod output;
+mod train;
+mod verify;
+
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use lmcodec::{Execution, Kernel, Limits, Model, ModelRegistry};
+
+pub(crate) use exit::{Exit, Failure};
+
+/// Recompress JPEG files byte for byte, with an exact integer Llama as the entropy model.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::TABLE, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Encode(encode::Encode),
+    Decode(decode::Decode),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Train(train::Train),
+}
+
+/// Runs a subcommand. A reader that has gone away is no error.
+pub(crate) fn run(cli: Cli) -> Exit {
+    let result = match cli.command {
+        Command::Encode(encode) => encode.run(),
+        Command::Decode(decode) => decode.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Train(train) => train.run(),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(failure) if failure.broken_pipe => Exit::Success,
+        Err(failure) => {
+            eprintln!("lmcodec: {}", failure.message);
+            failure.exit
+        }
+    }
+}
+
+/// Options of every subcommand that codes.
+#[derive(Debug, Args)]
+struct Coding {
+    /// Threads [default: one a core]; they change no bit of any result
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Print one JSON object a file, one a line
+    #[arg(long)]
+    json: bool,
+    /// Largest image that is accepted, in pixels
+    #[arg(long, value_name = "N", default_value_t = Limits::default().jpeg.max_pixels)]
+    max_pixels: u64,
+    /// Kernel of the model: scalar, avx2, avx512-vnni [default: the fastest]
+    #[arg(long, hide = true, value_parser = kernel)]
+    kernel: Option<Kernel>,
+}
+
+impl Coding {
+    fn thread_count(&self) -> usize {
+        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.unwrap_or_else(all).get()
+    }
+
+    fn execution(&self) -> Execution {
+        // Several files share one pool; see `batch`.
+        let threads = self.threads.filter(|threads| threads.get() == 1);
+        Execution { threads, kernel: self.kernel, progress: None }
+    }
+
+    /// The default limits, with the largest image as asked.
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.jpeg.max_pixels = self.max_pixels;
+        // Four components of two bytes: no image of that many pixels is turned away for its coefficients.
+        limits.jpeg.max_coefficient_bytes = limits.jpeg.max_coefficient_bytes.max(self.max_pixels.saturating_mul(8));
+        limits
+    }
+}
+
+/// Model files beside the embedded models.
+#[derive(Debug, Args)]
+struct Models {
+    /// Model file to decode with, beside the embedded ones; may be repeated
+    #[arg(long = "model", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Models {
+    fn registry(&self) -> Result<ModelRegistry, Failure> {
+        let mut registry = ModelRegistry::new();
+        for file in &self.files {
+            registry.add(Arc::new(Model::from_file(file)?));
+        }
+        Ok(registry)
+    }
+}
+
+fn kernel(name: &str) -> Result<Kernel, String> {
+    let available = Kernel::available();
+    available.iter().copied().find(|kernel| kernel.name() == name).ok_or_else(|| {
+        let names: Vec<_> = available.iter().map(|kernel| kernel.name()).collect();
+        format!("this processor runs {}", names.join(", "))
+    })
+}
+
+/// What a failed write to stdout means.
+fn stdout_failure(error: &std::io::Error) -> Failure {
+    Failure {
+        exit: Exit::Io,
+        message: format!("standard output: {error}"),
+        broken_pipe: error.kind() == ErrorKind::BrokenPipe,
+    }
+}
