@@ -9,10 +9,7 @@ use lmcodec_entropy::llama::{DepthState, Engine, FrameLlama, Isa, Kernel, PlaneS
 use std::hint::black_box;
 
 fn isas() -> Vec<Isa> {
-    Kernel::available()
-        .into_iter()
-        .map(|k| Isa::new(k).expect("available"))
-        .collect()
+    Kernel::available().into_iter().map(|k| Isa::new(k).expect("available")).collect()
 }
 
 /// Linear layers of the default model: (name, inputs, outputs).
@@ -34,9 +31,7 @@ fn linear(c: &mut Criterion) {
             for m in [1, 8, 32] {
                 let mut bench = KernelBench::linear(inputs, outputs, m);
                 group.throughput(Throughput::Elements((inputs * outputs * m) as u64));
-                group.bench_function(BenchmarkId::new(isa.kernel().name(), m), |b| {
-                    b.iter(|| bench.run(isa))
-                });
+                group.bench_function(BenchmarkId::new(isa.kernel().name(), m), |b| b.iter(|| bench.run(isa)));
             }
         }
     }
@@ -46,63 +41,40 @@ fn elementwise(c: &mut Criterion) {
     let mut group = c.benchmark_group("elementwise");
     for isa in isas() {
         for (name, mut bench) in KernelBench::elementwise() {
-            group.bench_function(BenchmarkId::new(name, isa.kernel().name()), |b| {
-                b.iter(|| bench.run(isa))
-            });
+            group.bench_function(BenchmarkId::new(name, isa.kernel().name()), |b| b.iter(|| bench.run(isa)));
         }
     }
 }
 
 fn coder(c: &mut Criterion) {
     let mut random = Random::new(5);
-    let logits: Vec<[i32; 32]> = (0..1000)
-        .map(|_| std::array::from_fn(|_| random.normal(200_000.0) as i32))
-        .collect();
+    let logits: Vec<[i32; 32]> = (0..1000).map(|_| std::array::from_fn(|_| random.normal(200_000.0) as i32)).collect();
     let mut group = c.benchmark_group("coder");
     group.throughput(Throughput::Elements(1000));
     for isa in isas() {
         group.bench_function(BenchmarkId::new("weights-32", isa.kernel().name()), |b| {
-            b.iter(|| {
-                logits
-                    .iter()
-                    .map(|l| Distribution::<32>::from_logits(isa, l, 1 << 31).total())
-                    .max()
-            });
+            b.iter(|| logits.iter().map(|l| Distribution::<32>::from_logits(isa, l, 1 << 31).total()).max());
         });
     }
-    let models: Vec<Distribution<32>> = logits
-        .iter()
-        .map(|l| Distribution::from_logits(Isa::detect(), l, 1 << 31))
-        .collect();
-    let symbols: Vec<usize> = logits
-        .iter()
-        .map(|l| (0..31).max_by_key(|&i| l[i]).unwrap_or(0))
-        .collect();
+    let models: Vec<Distribution<32>> =
+        logits.iter().map(|l| Distribution::from_logits(Isa::detect(), l, 1 << 31)).collect();
+    let symbols: Vec<usize> = logits.iter().map(|l| (0..31).max_by_key(|&i| l[i]).unwrap_or(0)).collect();
     group.bench_function("encode", |b| {
         b.iter(|| {
             let mut encoder = RangeEncoder::new();
-            models
-                .iter()
-                .zip(&symbols)
-                .for_each(|(m, &s)| m.encode(s, &mut encoder));
+            models.iter().zip(&symbols).for_each(|(m, &s)| m.encode(s, &mut encoder));
             encoder.finish()
         });
     });
     group.bench_function("count", |b| {
         b.iter(|| {
             let mut counter = BitCounter::new();
-            models
-                .iter()
-                .zip(&symbols)
-                .for_each(|(m, &s)| m.encode(s, &mut counter));
+            models.iter().zip(&symbols).for_each(|(m, &s)| m.encode(s, &mut counter));
             counter.bits()
         });
     });
     let mut encoder = RangeEncoder::new();
-    models
-        .iter()
-        .zip(&symbols)
-        .for_each(|(m, &s)| m.encode(s, &mut encoder));
+    models.iter().zip(&symbols).for_each(|(m, &s)| m.encode(s, &mut encoder));
     let bytes = encoder.finish();
     group.bench_function("decode", |b| {
         b.iter(|| {
@@ -124,45 +96,29 @@ fn steps(c: &mut Criterion) {
             let features = random.features(m * config.features);
             let mut h = vec![0; m * config.d_model];
             let mut planes = vec![PlaneState::wavefront(&config, 1, 8); m];
-            group.bench_function(
-                BenchmarkId::new("backbone-8-columns", isa.kernel().name()),
-                |b| {
-                    b.iter(|| {
-                        for column in 0..8 {
-                            let positions: [Position; 32] = std::array::from_fn(|i| Position {
-                                plane: i as u32,
-                                row: 0,
-                                column,
-                            });
-                            engine.backbone(&mut planes, &positions[..m], &features, &mut h);
-                        }
-                        planes.iter_mut().for_each(|p| p.reset(1, 8));
-                    });
-                },
-            );
+            group.bench_function(BenchmarkId::new("backbone-8-columns", isa.kernel().name()), |b| {
+                b.iter(|| {
+                    for column in 0..8 {
+                        let positions: [Position; 32] =
+                            std::array::from_fn(|i| Position { plane: i as u32, row: 0, column });
+                        engine.backbone(&mut planes, &positions[..m], &features, &mut h);
+                    }
+                    planes.iter_mut().for_each(|p| p.reset(1, 8));
+                });
+            });
             let mut depth = DepthState::new(&config, m);
             let (frames, prev): (Vec<u32>, _) = ((0..m as u32).collect(), vec![3; m]);
             let features = random.features(m * config.depth_features);
             let mut logits = vec![0; m * 32];
-            group.bench_function(
-                BenchmarkId::new("depth-16-steps", isa.kernel().name()),
-                |b| {
-                    b.iter(|| {
-                        engine.depth_begin(&mut depth, &h, &vec![20; m]);
-                        for k in 1..=16 {
-                            engine.depth_step(
-                                &mut depth,
-                                &frames,
-                                k,
-                                &features,
-                                &prev,
-                                &mut logits,
-                            );
-                        }
-                        black_box(&logits);
-                    });
-                },
-            );
+            group.bench_function(BenchmarkId::new("depth-16-steps", isa.kernel().name()), |b| {
+                b.iter(|| {
+                    engine.depth_begin(&mut depth, &h, &vec![20; m]);
+                    for k in 1..=16 {
+                        engine.depth_step(&mut depth, &frames, k, &features, &prev, &mut logits);
+                    }
+                    black_box(&logits);
+                });
+            });
             let features = random.features(m * config.dc_features);
             group.bench_function(BenchmarkId::new("dc", isa.kernel().name()), |b| {
                 b.iter(|| engine.dc(&h, &vec![20; m], &features, &mut logits));

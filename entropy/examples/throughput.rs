@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 const STEPS: usize = 16;
 
 fn main() {
-    let m = std::env::args()
-        .nth(1)
-        .and_then(|a| a.parse().ok())
-        .unwrap_or(32usize);
+    let m = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(32usize);
     let config = default_config();
     let model = FrameLlama::from_bytes(&random_model(&config, 1)).expect("a valid model");
     let mut random = Random::new(2);
@@ -22,18 +19,14 @@ fn main() {
     let features = random.features(m * config.features);
     let step_features = random.features(m * config.depth_features);
     let dc_features = random.features(m * config.dc_features);
-    let (frames, last, prev): (Vec<u32>, _, _) =
-        ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
+    let (frames, last, prev): (Vec<u32>, _, _) = ((0..m as u32).collect(), vec![STEPS as u8; m], vec![3u8; m]);
     let only = std::env::args().nth(2);
-    for kernel in Kernel::available()
-        .into_iter()
-        .filter(|k| only.as_deref().is_none_or(|o| o == k.name()))
-    {
+    for kernel in Kernel::available().into_iter().filter(|k| only.as_deref().is_none_or(|o| o == k.name())) {
         let isa = Isa::new(kernel).expect("available");
         let mut engine = Engine::new(&model, isa, m);
         let mut depth = DepthState::new(&config, m);
-        // Independent one-row planes: all frames of a batch in the same column, 8 window frames each;
-        // the measured part is repeated and the best run counts (the machine may be busy).
+        // Independent planes of three rows, so that row 2 has the whole window of 24 frames; the best of all runs counts
+        // (the machine may be busy).
         let mut planes = vec![PlaneState::wavefront(&config, 3, columns)];
         let mut h = vec![0; m * d];
         let mut logits = vec![0; m * LAST_SYMBOLS.max(PRIMARIES)];
@@ -45,13 +38,8 @@ fn main() {
                 // Rows above run to the end of their window first.
                 let x = column + 2 * (2 - row);
                 for c in planes[0].done(row)..=x {
-                    let positions: Vec<Position> = (0..m)
-                        .map(|i| Position {
-                            plane: i as u32,
-                            row: row as u32,
-                            column: c as u32,
-                        })
-                        .collect();
+                    let positions: Vec<Position> =
+                        (0..m).map(|i| Position { plane: i as u32, row: row as u32, column: c as u32 }).collect();
                     let start = Instant::now();
                     engine.backbone(&mut planes, &positions, &features, &mut h);
                     engine.last_logits(&h, &mut logits[..m * LAST_SYMBOLS]);

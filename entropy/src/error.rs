@@ -82,9 +82,7 @@ pub enum ModelError {
         max: i64,
     },
     /// A row of weights could overflow the 32-bit accumulator.
-    #[error(
-        "tensor `{name}`, row {row}: the weights' magnitudes sum to {sum}; at most {max} fit the accumulator"
-    )]
+    #[error("tensor `{name}`, row {row}: the weights' magnitudes sum to {sum}; at most {max} fit the accumulator")]
     Accumulator {
         /// The tensor's name.
         name: String,
@@ -108,9 +106,7 @@ pub enum CoderError {
         position: usize,
     },
     /// After the last symbol the coder's state is not the state that an encoder leaves.
-    #[error(
-        "damaged or truncated code: the final state after {position} of {length} bytes is not an encoder's"
-    )]
+    #[error("damaged or truncated code: the final state after {position} of {length} bytes is not an encoder's")]
     FinalState {
         /// Where the code should end.
         position: usize,

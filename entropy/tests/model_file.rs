@@ -34,11 +34,7 @@ fn every_tensor_is_needed_with_its_type_and_shape() {
         assert!(matches!(error(&reshaped), ModelError::Shape { name: n, .. } if n == name));
 
         let mut retyped = writer();
-        let other = if dtype == Dtype::I8 {
-            Dtype::U8
-        } else {
-            Dtype::F32
-        };
+        let other = if dtype == Dtype::I8 { Dtype::U8 } else { Dtype::F32 };
         retyped.set(&name, other, &shape, data);
         assert!(matches!(error(&retyped), ModelError::ElementType { name: n, .. } if n == name));
     }
@@ -47,35 +43,14 @@ fn every_tensor_is_needed_with_its_type_and_shape() {
 #[test]
 fn values_outside_their_range_are_named() {
     let mut w = writer();
-    w.set(
-        "embed.shift",
-        Dtype::I32,
-        &[1],
-        63i32.to_le_bytes().to_vec(),
-    );
-    assert!(matches!(
-        error(&w),
-        ModelError::Value {
-            found: 63,
-            min: 1,
-            max: 62,
-            ..
-        }
-    ));
+    w.set("embed.shift", Dtype::I32, &[1], 63i32.to_le_bytes().to_vec());
+    assert!(matches!(error(&w), ModelError::Value { found: 63, min: 1, max: 62, .. }));
 
     let mut w = writer();
     let (dtype, shape, mut data) = w.get("layers.1.qkv.mult").unwrap().clone();
     data[4..8].copy_from_slice(&(-1i32).to_le_bytes());
     w.set("layers.1.qkv.mult", dtype, &shape, data);
-    assert!(matches!(
-        error(&w),
-        ModelError::Value {
-            index: 1,
-            found: -1,
-            min: 0,
-            ..
-        }
-    ));
+    assert!(matches!(error(&w), ModelError::Value { index: 1, found: -1, min: 0, .. }));
 
     let mut w = writer();
     let (dtype, shape, mut data) = w.get("depth.prev").unwrap().clone();
@@ -90,27 +65,13 @@ fn values_outside_their_range_are_named() {
 
 #[test]
 fn rows_that_could_overflow_are_refused() {
-    let config = lmcodec_entropy::llama::FrameConfig {
-        features: 600,
-        ..small_config()
-    };
+    let config = lmcodec_entropy::llama::FrameConfig { features: 600, ..small_config() };
     let mut w = ModelWriter::random(&config, 3, Weights::Realistic);
     let (dtype, shape, mut data) = w.get("embed.weight").unwrap().clone();
     data[600..1200].fill(127);
     w.set("embed.weight", dtype, &shape, data);
     let found = FrameLlama::from_bytes(&w.to_bytes()).unwrap_err();
-    assert!(
-        matches!(
-            found,
-            ModelError::Accumulator {
-                row: 1,
-                sum: 76200,
-                max: 65535,
-                ..
-            }
-        ),
-        "{found}"
-    );
+    assert!(matches!(found, ModelError::Accumulator { row: 1, sum: 76200, max: 65535, .. }), "{found}");
 }
 
 #[test]
@@ -119,14 +80,8 @@ fn metadata_is_checked() {
     let json = small_config().to_json();
     let load = |json: &str| FrameLlama::from_bytes(&w.to_bytes_with(json)).unwrap_err();
     assert!(matches!(load("{"), ModelError::Config(_)));
-    assert!(matches!(
-        load(&json.replace("frame-llama", "gpt")),
-        ModelError::Unsupported { field: "arch", .. }
-    ));
-    assert!(matches!(
-        load(&json.replace("\"format\":1", "\"format\":2")),
-        ModelError::Unsupported { .. }
-    ));
+    assert!(matches!(load(&json.replace("frame-llama", "gpt")), ModelError::Unsupported { field: "arch", .. }));
+    assert!(matches!(load(&json.replace("\"format\":1", "\"format\":2")), ModelError::Unsupported { .. }));
     for (from, to, field) in [
         ("\"heads\":3", "\"heads\":0", "heads"),
         ("\"d_model\":48", "\"d_model\":50", "d_model"),
@@ -135,20 +90,10 @@ fn metadata_is_checked() {
         ("\"features\":37", "\"features\":0", "features"),
     ] {
         let found = load(&json.replacen(from, to, 1));
-        assert!(
-            matches!(found, ModelError::ConfigRange { field: f, .. } if f == field),
-            "{found}"
-        );
+        assert!(matches!(found, ModelError::ConfigRange { field: f, .. } if f == field), "{found}");
     }
-    let other = safetensors::serialize(
-        Vec::<(String, safetensors::tensor::TensorView)>::new(),
-        None,
-    )
-    .unwrap();
-    assert!(matches!(
-        FrameLlama::from_bytes(&other),
-        Err(ModelError::MissingConfig)
-    ));
+    let other = safetensors::serialize(Vec::<(String, safetensors::tensor::TensorView)>::new(), None).unwrap();
+    assert!(matches!(FrameLlama::from_bytes(&other), Err(ModelError::MissingConfig)));
 }
 
 #[test]

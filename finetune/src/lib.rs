@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod batch;
+pub mod card;
 pub mod device;
 pub mod export;
 pub mod loss;

@@ -311,6 +311,11 @@ impl FrameLlamaConfig {
 }
 
 impl FrameLlama {
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.num_params()
+    }
+
     /// Features [B, T, F] → frame states [B·T, D].
     pub fn backbone(&self, features: Tensor<3>, positions: &Positions) -> Tensor<2> {
         let [b, t, _] = features.dims();

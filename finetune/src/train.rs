@@ -162,11 +162,11 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.into(), source }
     }
 
-    fn invalid(path: &Path, message: impl ToString) -> Self {
+    pub(crate) fn invalid(path: &Path, message: impl ToString) -> Self {
         Self::Invalid { path: path.into(), message: message.to_string() }
     }
 }

@@ -37,8 +37,7 @@ impl Train {
 #[cfg(feature = "finetune")]
 impl Train {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        use super::files::Target;
-        use super::output;
+        use lmcodec_finetune::card::finish;
         use lmcodec_finetune::device::DeviceKind;
         use lmcodec_finetune::train::{TrainError, read_config, train};
 
@@ -54,11 +53,19 @@ impl Train {
         let config = read_config(&self.config).map_err(fault)?;
         let device = self.device.parse::<DeviceKind>().and_then(DeviceKind::open).map_err(usage)?;
         let outcome = train(&config, &self.out, &device, self.steps).map_err(fault)?;
-        let exported = lmcodec_finetune::export::export(&outcome.model, &config.model.config());
-        let model = lmcodec::Model::from_bytes("exported", &exported)?;
-        let path = self.out.join("model.safetensors");
-        output::write(&Target::File(path.clone()), &exported, true)?;
-        println!("{}: {} bytes, SHA-256 {}", path.display(), exported.len(), model.sha256());
+        let finished = finish(&config, &self.out, &device, &outcome).map_err(fault)?;
+        // What cannot be loaded must not be reported as a model.
+        let model = lmcodec::Model::from_file(&finished.model)?;
+        println!("{}: {} bytes, SHA-256 {}", finished.model.display(), finished.bytes, model.sha256());
+        for p in &finished.parity {
+            println!(
+                "quality {}: float {:.0} bits, coded {:.0} bits, cost {:+.3} %",
+                p.quality,
+                p.float_bits,
+                8.0 * p.coded_bytes as f64,
+                p.cost_percent()
+            );
+        }
         Ok(Exit::Success)
     }
 }

@@ -141,8 +141,8 @@ impl<'a> FrameContext<'a> {
         let near = coded.neighbours(row, column);
         let mut edge_left = [0i64; 8];
         let mut edge_above = [0i64; 8];
-        for k in 0..64 {
-            let (v, u) = (ZIGZAG[k] as usize / 8, ZIGZAG[k] as usize % 8);
+        for (k, natural) in ZIGZAG.into_iter().enumerate() {
+            let (v, u) = (usize::from(natural) / 8, usize::from(natural) % 8);
             edge_left[v] += edge_opposite(u) * i64::from(near.left[k]) * plane.steps[k];
             edge_above[u] += edge_opposite(v) * i64::from(near.above[k]) * plane.steps[k];
         }
@@ -212,8 +212,8 @@ impl<'a> FrameContext<'a> {
             let k = UNZIGZAG[v * 8] as usize;
             out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_left[v] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
         }
-        for u in 1..8 {
-            let k = UNZIGZAG[u] as usize;
+        for (u, &k) in UNZIGZAG.iter().enumerate().take(8).skip(1) {
+            let k = usize::from(k);
             out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_above[u] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
         }
         // 8: last nonzero position of the six neighbours and the references.
@@ -269,8 +269,8 @@ fn predict_from_reference(r: &ReferencePlane, near: &Neighbours<'_>, row: usize,
     let alpha = div_round(xy * 256, xx + 256).clamp(-1024, 1024);
     let current = r.block(row, column);
     let mut out = [0i16; 64];
-    for k in 1..64 {
-        out[k] = ((alpha * i64::from(current[k])) >> 8).clamp(-32_767, 32_767) as i16;
+    for (out, &reference) in out[1..].iter_mut().zip(&current[1..]) {
+        *out = ((alpha * i64::from(reference)) >> 8).clamp(-32_767, 32_767) as i16;
     }
     out
 }

@@ -31,14 +31,8 @@ impl<const N: usize> Distribution<N> {
     /// If the sum is 0 or above [`MAX_TOTAL`].
     pub fn from_weights(weights: [u32; N]) -> Self {
         let total: u64 = weights.iter().map(|&w| u64::from(w)).sum();
-        assert!(
-            total > 0 && total <= u64::from(MAX_TOTAL),
-            "total weight {total}"
-        );
-        Self {
-            weights,
-            total: total as u32,
-        }
+        assert!(total > 0 && total <= u64::from(MAX_TOTAL), "total weight {total}");
+        Self { weights, total: total as u32 }
     }
 
     /// The weights.
@@ -73,9 +67,6 @@ impl<const N: usize> Distribution<N> {
             }
             cum += weight;
         }
-        unreachable!(
-            "the weights sum to {} and the target is {target}",
-            self.total
-        )
+        unreachable!("the weights sum to {} and the target is {target}", self.total)
     }
 }

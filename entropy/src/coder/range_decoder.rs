@@ -25,14 +25,7 @@ pub struct RangeDecoder<'a> {
 impl<'a> RangeDecoder<'a> {
     /// A decoder of the bytes of one [`RangeEncoder`](super::RangeEncoder).
     pub fn new(bytes: &'a [u8]) -> Self {
-        let mut decoder = Self {
-            bytes,
-            position: 0,
-            range: WINDOW,
-            offset: 0,
-            unit: 0,
-            outside: None,
-        };
+        let mut decoder = Self { bytes, position: 0, range: WINDOW, offset: 0, unit: 0, outside: None };
         for _ in 0..WINDOW_BYTES {
             decoder.offset = (decoder.offset << 8) | decoder.next_byte();
         }
@@ -62,16 +55,10 @@ impl<'a> RangeDecoder<'a> {
         let (value, count) = shortest_tail(low, self.range);
         let expected = start + count;
         if value & (WINDOW - 1) != code {
-            return Err(CoderError::FinalState {
-                position: expected,
-                length: self.bytes.len(),
-            });
+            return Err(CoderError::FinalState { position: expected, length: self.bytes.len() });
         }
         if self.bytes.len() > expected || self.bytes.last() == Some(&0) {
-            return Err(CoderError::TrailingBytes {
-                expected,
-                found: self.bytes.len(),
-            });
+            return Err(CoderError::TrailingBytes { expected, found: self.bytes.len() });
         }
         Ok(())
     }
@@ -91,10 +78,7 @@ impl<'a> RangeDecoder<'a> {
 impl SymbolSource for RangeDecoder<'_> {
     #[inline]
     fn target(&mut self, total: u32) -> u32 {
-        assert!(
-            total > 0 && total <= MAX_TOTAL,
-            "total {total} (1..={MAX_TOTAL})"
-        );
+        assert!(total > 0 && total <= MAX_TOTAL, "total {total} (1..={MAX_TOTAL})");
         self.unit = self.range / u64::from(total);
         let target = self.offset / self.unit;
         if target >= u64::from(total) {
@@ -108,17 +92,10 @@ impl SymbolSource for RangeDecoder<'_> {
     #[inline]
     fn advance(&mut self, cum: u32, weight: u32, total: u32) {
         check_interval(cum, weight, total);
-        debug_assert_eq!(
-            self.unit,
-            self.range / u64::from(total),
-            "advance without target"
-        );
+        debug_assert_eq!(self.unit, self.range / u64::from(total), "advance without target");
         self.range = self.unit * u64::from(weight);
         // Only damaged code lies outside the symbol's interval; clamp it so that the invariants hold.
-        self.offset = self
-            .offset
-            .saturating_sub(self.unit * u64::from(cum))
-            .min(self.range - 1);
+        self.offset = self.offset.saturating_sub(self.unit * u64::from(cum)).min(self.range - 1);
         while self.range <= RENORM {
             self.range <<= 8;
             self.offset = (self.offset << 8) | self.next_byte();

@@ -43,11 +43,7 @@ impl RangeEncoder {
     /// An encoder that reuses a vector's memory; its contents are dropped.
     pub fn with_buffer(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
-        Self {
-            low: 0,
-            range: WINDOW,
-            bytes,
-        }
+        Self { low: 0, range: WINDOW, bytes }
     }
 
     /// Bytes that are certain to be written by now (the final length is at most 7 more).
@@ -71,8 +67,7 @@ impl RangeEncoder {
             carry(&mut self.bytes);
         }
         for i in 0..count {
-            self.bytes
-                .push((value >> (WINDOW_BITS - 8 * (i as u32 + 1))) as u8);
+            self.bytes.push((value >> (WINDOW_BITS - 8 * (i as u32 + 1))) as u8);
         }
         while self.bytes.last() == Some(&0) {
             self.bytes.pop();

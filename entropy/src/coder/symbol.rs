@@ -65,14 +65,8 @@ pub trait SymbolSource {
 }
 
 fn check_bits(value: u32, count: u32) {
-    assert!(
-        count <= MAX_RAW_BITS,
-        "{count} raw bits; at most {MAX_RAW_BITS}"
-    );
-    assert!(
-        u64::from(value) >> count == 0,
-        "{value} has more than {count} bits"
-    );
+    assert!(count <= MAX_RAW_BITS, "{count} raw bits; at most {MAX_RAW_BITS}");
+    assert!(u64::from(value) >> count == 0, "{value} has more than {count} bits");
 }
 
 /// The contract of one coded interval.

@@ -11,25 +11,14 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let total = prop_oneof![
-        1..=MAX_TOTAL,
-        1..=64u32,
-        Just(MAX_TOTAL),
-        (0..27u32).prop_map(|b| 1 << b)
-    ];
+    let total = prop_oneof![1..=MAX_TOTAL, 1..=64u32, Just(MAX_TOTAL), (0..27u32).prop_map(|b| 1 << b)];
     let symbol = (total, any::<u32>(), any::<u32>()).prop_map(|(total, a, b)| {
         let cum = a % total;
-        let weight = 1 + if b & 1 == 0 {
-            0
-        } else {
-            (b >> 1) % (total - cum)
-        };
+        let weight = 1 + if b & 1 == 0 { 0 } else { (b >> 1) % (total - cum) };
         Step::Symbol { cum, weight, total }
     });
-    let bits = (0..=32u32, any::<u32>()).prop_map(|(count, v)| Step::Bits {
-        value: (u64::from(v) & ((1u64 << count) - 1)) as u32,
-        count,
-    });
+    let bits = (0..=32u32, any::<u32>())
+        .prop_map(|(count, v)| Step::Bits { value: (u64::from(v) & ((1u64 << count) - 1)) as u32, count });
     prop_oneof![8 => symbol, 1 => bits]
 }
 
@@ -65,10 +54,7 @@ fn read_back(steps: &[Step], bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Decodes whatever is there under a fixed model; must not panic.
-fn read_anything(
-    bytes: &[u8],
-    symbols: usize,
-) -> (Vec<usize>, Result<(), crate::error::CoderError>) {
+fn read_anything(bytes: &[u8], symbols: usize) -> (Vec<usize>, Result<(), crate::error::CoderError>) {
     let model = Distribution::from_weights([1, 5, 0, 1 << 20, 300, 70_000]);
     let mut decoder = RangeDecoder::new(bytes);
     let found = (0..symbols).map(|_| model.decode(&mut decoder)).collect();
@@ -165,9 +151,5 @@ fn most_single_byte_damage_is_seen() {
         damaged[at] ^= 0x10;
         missed += usize::from(read_anything(&damaged, 5000).1.is_ok());
     }
-    assert!(
-        missed * 100 <= bytes.len(),
-        "{missed} of {} damaged bytes unseen",
-        bytes.len()
-    );
+    assert!(missed * 100 <= bytes.len(), "{missed} of {} damaged bytes unseen", bytes.len());
 }

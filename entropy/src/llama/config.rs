@@ -85,39 +85,18 @@ impl FrameConfig {
     /// As [`from_json`](Self::from_json).
     pub fn check(&self) -> Result<(), ModelError> {
         if self.arch != ARCH {
-            return Err(ModelError::Unsupported {
-                field: "arch",
-                found: self.arch.clone(),
-                supported: ARCH,
-            });
+            return Err(ModelError::Unsupported { field: "arch", found: self.arch.clone(), supported: ARCH });
         }
         if self.format != FORMAT {
-            return Err(ModelError::Unsupported {
-                field: "format",
-                found: self.format.to_string(),
-                supported: "1",
-            });
+            return Err(ModelError::Unsupported { field: "format", found: self.format.to_string(), supported: "1" });
         }
         let range = |field, found: usize, ok: bool, allowed| {
-            if ok {
-                Ok(())
-            } else {
-                Err(ModelError::ConfigRange {
-                    field,
-                    found,
-                    allowed,
-                })
-            }
+            if ok { Ok(()) } else { Err(ModelError::ConfigRange { field, found, allowed }) }
         };
         let features = |field, n: usize| range(field, n, (1..=8192).contains(&n), "1..=8192");
         let layers = |field, n: usize| range(field, n, (1..=64).contains(&n), "1..=64");
         let ffn = |field, n: usize| {
-            range(
-                field,
-                n,
-                n.is_multiple_of(16) && (16..=4096).contains(&n),
-                "multiples of 16 up to 4096",
-            )
+            range(field, n, n.is_multiple_of(16) && (16..=4096).contains(&n), "multiples of 16 up to 4096")
         };
         let width = |field, heads_field, d: usize, heads: usize| {
             range(heads_field, heads, (1..=32).contains(&heads), "1..=32")?;

@@ -59,14 +59,7 @@ impl<'m> Engine<'m> {
             windows: Vec::with_capacity(max_batch),
             angles: Vec::with_capacity(max_batch),
         };
-        Self {
-            model,
-            isa,
-            max_batch,
-            scratch,
-            dc_y: vec![0; max_batch * c.depth_d],
-            dc_frames: 0,
-        }
+        Self { model, isa, max_batch, scratch, dc_y: vec![0; max_batch * c.depth_d], dc_frames: 0 }
     }
 
     /// The model.
@@ -91,30 +84,18 @@ impl<'m> Engine<'m> {
     /// # Panics
     /// If M is 0 or above `max_batch`, a slice has the wrong length, a plane is of another model's shape, or a position
     /// is not [ready](PlaneState::is_ready) (two positions of one row cannot be in one batch).
-    pub fn backbone(
-        &mut self,
-        planes: &mut [PlaneState],
-        positions: &[Position],
-        features: &[i16],
-        h: &mut [i16],
-    ) {
+    pub fn backbone(&mut self, planes: &mut [PlaneState], positions: &[Position], features: &[i16], h: &mut [i16]) {
         let (model, isa, config) = (self.model, self.isa, self.model.config());
         let (d, half, m) = (config.d_model, config.head() / 2, positions.len());
         self.check_batch(m);
         assert_eq!(h.len(), m * d, "h");
-        assert!(
-            planes
-                .iter()
-                .all(|p| p.width() == d && p.layers() == config.layers),
-            "a plane of another model"
-        );
+        assert!(planes.iter().all(|p| p.width() == d && p.layers() == config.layers), "a plane of another model");
         let s = &mut self.scratch;
         s.place(model, planes, positions, half);
 
         let features = pad(&mut s.padded, features, m, config.features);
         let x = &mut s.x[..m * d];
-        x.chunks_exact_mut(d)
-            .for_each(|x| x.copy_from_slice(&model.embed_bias));
+        x.chunks_exact_mut(d).for_each(|x| x.copy_from_slice(&model.embed_bias));
         isa.linear_add(&model.embed, features, x);
         for (layer, block) in model.blocks.iter().enumerate() {
             isa.rmsnorm(x, d, &mut s.y[..m * d]);
@@ -122,9 +103,7 @@ impl<'m> Engine<'m> {
             // All frames store before any attends: those of a batch do not see each other, only themselves.
             for (i, p) in positions.iter().enumerate() {
                 let w = &s.windows[i];
-                let slot = planes[p.plane as usize]
-                    .tiles
-                    .slot(w.own_tile + layer, w.own_lane);
+                let slot = planes[p.plane as usize].tiles.slot(w.own_tile + layer, w.own_lane);
                 let (qkv, q) = (&s.qkv[i * 3 * d..][..3 * d], &mut s.q[i * d / 2..][..d / 2]);
                 isa.rotate_store(half, qkv, &s.angles[i], q, slot);
             }
@@ -137,15 +116,7 @@ impl<'m> Engine<'m> {
                 isa.attend(half, q, &kv.k, &kv.v, &tiles[..w.count], out);
             }
             isa.linear_add(&block.o_proj, &s.attended[..m * d], x);
-            feed_forward(
-                isa,
-                &block.feed_forward,
-                d,
-                x,
-                &mut s.y,
-                &mut s.gate_up,
-                &mut s.hidden,
-            );
+            feed_forward(isa, &block.feed_forward, d, x, &mut s.y, &mut s.gate_up, &mut s.hidden);
         }
         isa.rmsnorm(x, d, h);
     }
@@ -155,11 +126,7 @@ impl<'m> Engine<'m> {
     /// # Panics
     /// If a length is wrong.
     pub fn last_logits(&self, h: &[i16], logits: &mut [i32]) {
-        assert_eq!(
-            h.len() / self.model.config().d_model,
-            logits.len() / LAST_SYMBOLS,
-            "frames"
-        );
+        assert_eq!(h.len() / self.model.config().d_model, logits.len() / LAST_SYMBOLS, "frames");
         head_logits(self.isa, &self.model.last, 0, h, logits);
     }
 
@@ -170,10 +137,7 @@ impl<'m> Engine<'m> {
     pub fn depth_begin(&mut self, state: &mut DepthState, h: &[i16], last: &[u8]) {
         let (model, m, e) = (self.model, last.len(), state.width);
         self.check_batch(m);
-        assert!(
-            m <= state.capacity && e == model.config().depth_d,
-            "depth state of another shape"
-        );
+        assert!(m <= state.capacity && e == model.config().depth_d, "depth state of another shape");
         state.frames = m;
         state.active = 0;
         state.steps[..m].fill(0);
@@ -202,25 +166,13 @@ impl<'m> Engine<'m> {
         logits: &mut [i32],
     ) {
         let (model, isa, config) = (self.model, self.isa, self.model.config());
-        let (weights, e, half, m) = (
-            &model.depth,
-            config.depth_d,
-            config.depth_head() / 2,
-            frames.len(),
-        );
+        let (weights, e, half, m) = (&model.depth, config.depth_d, config.depth_head() / 2, frames.len());
         self.check_batch(m);
         assert!((1..=MAX_STEPS).contains(&k), "step {k}");
-        assert!(
-            state.width == e && state.layers == config.depth_layers && prev.len() == m,
-            "depth state or symbols"
-        );
+        assert!(state.width == e && state.layers == config.depth_layers && prev.len() == m, "depth state or symbols");
         for &f in frames {
             let f = f as usize;
-            assert!(
-                f < state.frames && usize::from(state.steps[f]) == k - 1,
-                "frame {f} is not at step {}",
-                k - 1
-            );
+            assert!(f < state.frames && usize::from(state.steps[f]) == k - 1, "frame {f} is not at step {}", k - 1);
             state.steps[f] = k as u8;
         }
         let s = &mut self.scratch;
@@ -246,23 +198,12 @@ impl<'m> Engine<'m> {
                 let slot = state.tiles.slot(first + own_tile, lane);
                 let (qkv, q) = (&s.qkv[i * 3 * e..][..3 * e], &mut s.q[..e / 2]);
                 isa.rotate_store(half, qkv, angles, q, slot);
-                marks
-                    .iter_mut()
-                    .enumerate()
-                    .for_each(|(t, mark)| mark.0 = first + t);
+                marks.iter_mut().enumerate().for_each(|(t, mark)| mark.0 = first + t);
                 let (kv, out) = (&state.tiles, &mut s.attended[i * e..][..e]);
                 isa.attend(half, q, &kv.k, &kv.v, &marks[..=own_tile], out);
             }
             isa.linear_add(&block.o_proj, &s.attended[..m * e], x);
-            feed_forward(
-                isa,
-                &block.feed_forward,
-                e,
-                x,
-                &mut s.y,
-                &mut s.gate_up,
-                &mut s.hidden,
-            );
+            feed_forward(isa, &block.feed_forward, e, x, &mut s.y, &mut s.gate_up, &mut s.hidden);
         }
         state.active = m;
         let y = &mut state.y[..m * e];
@@ -276,13 +217,7 @@ impl<'m> Engine<'m> {
     /// If there is no such frame.
     pub fn ac_escape_logits(&self, state: &DepthState, i: usize, logits: &mut [i32; ESCAPES]) {
         assert!(i < state.active, "frame {i} of {}", state.active);
-        head_logits(
-            self.isa,
-            &self.model.depth.escape,
-            0,
-            &state.y[i * state.width..][..state.width],
-            logits,
-        );
+        head_logits(self.isa, &self.model.depth.escape, 0, &state.y[i * state.width..][..state.width], logits);
     }
 
     /// The DC stage of M frames: `h` M×D, `last` M indices, `features` M×C in Q4 → `logits` M×32, Q16 log2 units.
@@ -320,33 +255,17 @@ impl<'m> Engine<'m> {
     pub fn dc_escape_logits(&self, i: usize, logits: &mut [i32; ESCAPES]) {
         assert!(i < self.dc_frames, "frame {i} of {}", self.dc_frames);
         let e = self.model.config().depth_d;
-        head_logits(
-            self.isa,
-            &self.model.dc.escape,
-            0,
-            &self.dc_y[i * e..][..e],
-            logits,
-        );
+        head_logits(self.isa, &self.model.dc.escape, 0, &self.dc_y[i * e..][..e], logits);
     }
 
     fn check_batch(&self, m: usize) {
-        assert!(
-            (1..=self.max_batch).contains(&m),
-            "a batch of {m} frames; 1..={}",
-            self.max_batch
-        );
+        assert!((1..=self.max_batch).contains(&m), "a batch of {m} frames; 1..={}", self.max_batch);
     }
 }
 
 impl Scratch {
     /// Windows and angles of the batch; marks its frames as running.
-    fn place(
-        &mut self,
-        model: &FrameLlama,
-        planes: &mut [PlaneState],
-        positions: &[Position],
-        half: usize,
-    ) {
+    fn place(&mut self, model: &FrameLlama, planes: &mut [PlaneState], positions: &[Position], half: usize) {
         for p in positions {
             let ready = planes[p.plane as usize].is_ready(p.row as usize, p.column as usize);
             assert!(ready, "{p:?} is not ready");
@@ -358,8 +277,7 @@ impl Scratch {
         self.angles.clear();
         for p in positions {
             let (row, column) = (p.row as usize, p.column as usize);
-            self.windows
-                .push(planes[p.plane as usize].window(row, column));
+            self.windows.push(planes[p.plane as usize].window(row, column));
             self.angles.push(model.rope.at_2d(row, column, half));
         }
     }
@@ -386,9 +304,7 @@ fn feed_forward(
 fn head_logits(isa: Isa, head: &LogitHead, step: usize, y: &[i16], logits: &mut [i32]) {
     let n = head.linear.outputs();
     let bias = &head.bias[step * n..][..n];
-    logits
-        .chunks_exact_mut(n)
-        .for_each(|row| row.copy_from_slice(bias));
+    logits.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
     isa.linear_add(&head.linear, y, logits);
 }
 

@@ -21,21 +21,13 @@ impl KvTiles {
     /// `tiles` tiles of width `width`, zeroed.
     pub(super) fn new(tiles: usize, width: usize) -> Self {
         let len = tiles * width * LANES / 2;
-        Self {
-            width,
-            k: vec![0; len],
-            v: vec![0; len],
-        }
+        Self { width, k: vec![0; len], v: vec![0; len] }
     }
 
     /// One lane of a tile, to store a frame in.
     pub(super) fn slot(&mut self, tile: usize, lane: usize) -> Slot<'_> {
         let len = self.width * LANES / 2;
-        Slot {
-            lane,
-            k: &mut self.k[tile * len..][..len],
-            v: &mut self.v[tile * len..][..len],
-        }
+        Slot { lane, k: &mut self.k[tile * len..][..len], v: &mut self.v[tile * len..][..len] }
     }
 }
 

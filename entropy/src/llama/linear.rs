@@ -29,19 +29,9 @@ pub(crate) struct Linear {
 impl Linear {
     /// Repacks `weights` `[outputs][inputs]`. The caller has checked Σ|w| ≤ [`MAX_ROW_SUM`], mult ≥ 0 and
     /// 1 ≤ shift ≤ 62; `outputs` is a multiple of 16 in every valid configuration.
-    pub(crate) fn new(
-        weights: &[i8],
-        inputs: usize,
-        mult: Vec<i32>,
-        shift: u32,
-        limit: Vec<i32>,
-    ) -> Self {
+    pub(crate) fn new(weights: &[i8], inputs: usize, mult: Vec<i32>, shift: u32, limit: Vec<i32>) -> Self {
         let outputs = mult.len();
-        assert!(
-            outputs.is_multiple_of(PANEL)
-                && limit.len() == outputs
-                && weights.len() == outputs * inputs
-        );
+        assert!(outputs.is_multiple_of(PANEL) && limit.len() == outputs && weights.len() == outputs * inputs);
         let pairs = inputs.div_ceil(2);
         let mut packed = vec![PairRow([0; 2 * PANEL]); outputs / PANEL * pairs];
         for (n, row) in weights.chunks_exact(inputs).enumerate() {
@@ -50,14 +40,7 @@ impl Linear {
                 panel[k / 2].0[n % PANEL * 2 + k % 2] = w;
             }
         }
-        Self {
-            outputs,
-            pairs,
-            weights: packed,
-            mult,
-            limit,
-            shift,
-        }
+        Self { outputs, pairs, weights: packed, mult, limit, shift }
     }
 
     /// N.

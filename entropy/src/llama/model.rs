@@ -103,19 +103,7 @@ impl FrameLlama {
         file.finish()?;
         let sha256 = Sha256::digest(bytes).into();
         let rope = RopeTable::new();
-        Ok(Self {
-            config,
-            sha256,
-            rope,
-            embed,
-            embed_bias,
-            blocks,
-            last,
-            to_depth,
-            to_dc,
-            depth,
-            dc,
-        })
+        Ok(Self { config, sha256, rope, embed, embed_bias, blocks, last, to_depth, to_dc, depth, dc })
     }
 
     /// The configuration.
@@ -129,30 +117,16 @@ impl FrameLlama {
     }
 }
 
-fn read_feed_forward(
-    file: &mut TensorReader,
-    prefix: &str,
-    d: usize,
-    ffn: usize,
-) -> Result<FeedForward, ModelError> {
+fn read_feed_forward(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<FeedForward, ModelError> {
     Ok(FeedForward {
         gate_up: file.linear(&format!("{prefix}.gate_up"), d, &[(2 * ffn, GATE_UP_LIMIT)])?,
         down: file.linear(&format!("{prefix}.down"), ffn, &[(d, RESIDUAL_LIMIT)])?,
     })
 }
 
-fn read_block(
-    file: &mut TensorReader,
-    prefix: &str,
-    d: usize,
-    ffn: usize,
-) -> Result<Block, ModelError> {
+fn read_block(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<Block, ModelError> {
     Ok(Block {
-        qkv: file.linear(
-            &format!("{prefix}.qkv"),
-            d,
-            &[(2 * d, QK_LIMIT), (d, V_LIMIT)],
-        )?,
+        qkv: file.linear(&format!("{prefix}.qkv"), d, &[(2 * d, QK_LIMIT), (d, V_LIMIT)])?,
         o_proj: file.linear(&format!("{prefix}.o_proj"), d, &[(d, RESIDUAL_LIMIT)])?,
         feed_forward: read_feed_forward(file, prefix, d, ffn)?,
     })
@@ -177,12 +151,7 @@ fn read_head(
 fn read_depth(file: &mut TensorReader, config: &FrameConfig) -> Result<DepthWeights, ModelError> {
     let e = config.depth_d;
     Ok(DepthWeights {
-        input: file.linear_stack(
-            "depth.in",
-            LAST_SYMBOLS,
-            config.depth_features,
-            &[(e, RESIDUAL_LIMIT)],
-        )?,
+        input: file.linear_stack("depth.in", LAST_SYMBOLS, config.depth_features, &[(e, RESIDUAL_LIMIT)])?,
         input_bias: file.bias("depth.in_bias", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
         last: file.bias("depth.last", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
         prev: file.bias("depth.prev", &[PRIMARIES, e], RESIDUAL_LIMIT)?,

@@ -64,15 +64,7 @@ impl PlaneState {
     fn with_ring(config: &FrameConfig, rows: usize, columns: usize, ring: usize) -> Self {
         let (layers, width) = (config.layers, config.d_model);
         let tiles = KvTiles::new(rows * ring * layers, width);
-        Self {
-            rows,
-            columns,
-            ring,
-            layers,
-            width,
-            done: vec![0; rows],
-            tiles,
-        }
+        Self { rows, columns, ring, layers, width, done: vec![0; rows], tiles }
     }
 
     /// Rows of the plane.
@@ -95,8 +87,7 @@ impl PlaneState {
         row < self.rows
             && column < self.columns
             && self.done(row) == column
-            && (1..=row.min(2))
-                .all(|up| self.done(row - up) > (column + WINDOW[up].1).min(self.columns - 1))
+            && (1..=row.min(2)).all(|up| self.done(row - up) > (column + WINDOW[up].1).min(self.columns - 1))
     }
 
     /// Forgets everything, keeping the memory if the new size needs no more.
@@ -127,26 +118,16 @@ impl PlaneState {
 
     /// Marks the frame as running. Panics on a second frame of the row in one batch.
     pub(super) fn start(&mut self, row: usize, column: usize) {
-        assert!(
-            self.done(row) == column,
-            "row {row}: column {column} is not next"
-        );
+        assert!(self.done(row) == column, "row {row}: column {column} is not next");
         self.done[row] += 1;
     }
 
     /// The window of a frame that has started. Panics if a row above has run so far ahead that it overwrote what is needed.
     pub(super) fn window(&self, row: usize, column: usize) -> Window {
-        let mut window = Window {
-            own_tile: self.tile(row, column),
-            own_lane: column % LANES,
-            ..Window::default()
-        };
+        let mut window = Window { own_tile: self.tile(row, column), own_lane: column % LANES, ..Window::default() };
         for (up, (before, after)) in WINDOW.into_iter().enumerate().take(row + 1) {
             let above = row - up;
-            let (from, to) = (
-                column.saturating_sub(before),
-                (column + after).min(self.columns - 1),
-            );
+            let (from, to) = (column.saturating_sub(before), (column + after).min(self.columns - 1));
             assert!(
                 self.done(above) <= from + LANES * self.ring,
                 "row {above} is at column {}: too far ahead of ({row}, {column})",
@@ -154,10 +135,7 @@ impl PlaneState {
             );
             for x in from..=to {
                 let (tile, mark) = (self.tile(above, x), 1u16 << (x % LANES));
-                match window.tiles[..window.count]
-                    .iter_mut()
-                    .find(|t| t.0 == tile)
-                {
+                match window.tiles[..window.count].iter_mut().find(|t| t.0 == tile) {
                     Some(t) => t.1 |= mark,
                     None => {
                         window.tiles[window.count] = (tile, mark);

@@ -35,7 +35,7 @@ const fn mul_q15(a: i16, b: i16) -> i16 {
 
 /// The logistic function of `g` in Q11 (−32767..=32767), Q15: 1..=32767.
 ///
-/// With a = |g|: segment a >> 9, t = its place in the segment in Q15, `v + t·(s + t·c)` by [`mul_q15`]; for negative g
+/// With a = |g|: segment a >> 9, t = its place in the segment in Q15, `v + t·(s + t·c)` by rounded Q15 products; for negative g
 /// the complement to 32768. Largest absolute error 1.4 units of Q15 (4.2e-5).
 #[inline(always)]
 pub fn sigmoid(g: i16) -> i16 {

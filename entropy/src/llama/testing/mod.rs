@@ -37,23 +37,13 @@ impl Random {
 
     /// Roughly normal, standard deviation `sigma`, within ±3.5 `sigma` (a sum of 12 uniforms).
     pub fn normal(&mut self, sigma: f64) -> f64 {
-        let sum: f64 = (0..12)
-            .map(|_| (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
-            .sum();
+        let sum: f64 = (0..12).map(|_| (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64).sum();
         ((sum - 6.0) * sigma).clamp(-3.5 * sigma, 3.5 * sigma)
     }
 
     /// `n` features in Q4: most are zero, the others a few units, as differences of DCT coefficients are.
     pub fn features(&mut self, n: usize) -> Vec<i16> {
-        (0..n)
-            .map(|_| {
-                if self.below(3) == 0 {
-                    self.normal(24.0) as i16
-                } else {
-                    0
-                }
-            })
-            .collect()
+        (0..n).map(|_| if self.below(3) == 0 { self.normal(24.0) as i16 } else { 0 }).collect()
     }
 }
 
@@ -126,12 +116,7 @@ pub fn random_model(config: &FrameConfig, seed: u64) -> Vec<u8> {
 impl ModelWriter {
     /// All tensors of a configuration.
     pub fn random(config: &FrameConfig, seed: u64, weights: Weights) -> Self {
-        let mut w = Self {
-            config: config.clone(),
-            tensors: HashMap::new(),
-            random: Random::new(seed),
-            weights,
-        };
+        let mut w = Self { config: config.clone(), tensors: HashMap::new(), random: Random::new(seed), weights };
         let (d, e) = (config.d_model, config.depth_d);
         // (name, inputs, outputs, Q of the inputs, Q of the outputs, gain).
         w.linear("embed", &[d, config.features], 4, 12, 0.5);
@@ -143,13 +128,7 @@ impl ModelWriter {
         w.bias("last.bias", &[LAST_SYMBOLS], 65536.0);
         w.linear("to_depth", &[e, d], 11, 12, 0.5);
         w.linear("to_dc", &[e, d], 11, 12, 0.5);
-        w.linear(
-            "depth.in",
-            &[LAST_SYMBOLS, e, config.depth_features],
-            4,
-            12,
-            0.5,
-        );
+        w.linear("depth.in", &[LAST_SYMBOLS, e, config.depth_features], 4, 12, 0.5);
         for name in ["depth.in_bias", "depth.last", "dc.last"] {
             w.bias(name, &[LAST_SYMBOLS, e], 1024.0);
         }
@@ -185,8 +164,7 @@ impl ModelWriter {
     /// As [`to_bytes`](Self::to_bytes).
     pub fn to_bytes_with(&self, json: &str) -> Vec<u8> {
         let views = self.tensors.iter().map(|(name, (dtype, shape, data))| {
-            let view = TensorView::new(*dtype, shape.clone(), data)
-                .expect("the data has the shape's length");
+            let view = TensorView::new(*dtype, shape.clone(), data).expect("the data has the shape's length");
             (name, view)
         });
         let metadata = HashMap::from([("lmcodec".to_owned(), json.to_owned())]);
@@ -202,8 +180,7 @@ impl ModelWriter {
 
     /// Adds or replaces a tensor.
     pub fn set(&mut self, name: &str, dtype: Dtype, shape: &[usize], data: Vec<u8>) {
-        self.tensors
-            .insert(name.to_owned(), (dtype, shape.to_vec(), data));
+        self.tensors.insert(name.to_owned(), (dtype, shape.to_vec(), data));
     }
 
     /// Removes a tensor.
@@ -217,60 +194,37 @@ impl ModelWriter {
     }
 
     fn i32(&mut self, name: &str, shape: &[usize], values: impl Iterator<Item = i32>) {
-        self.set(
-            name,
-            Dtype::I32,
-            shape,
-            values.flat_map(i32::to_le_bytes).collect(),
-        );
+        self.set(name, Dtype::I32, shape, values.flat_map(i32::to_le_bytes).collect());
     }
 
     fn bias(&mut self, name: &str, shape: &[usize], sigma: f64) {
         let n = shape.iter().product();
         let values: Vec<i32> = match self.weights {
             Weights::Realistic => (0..n).map(|_| self.random.normal(sigma) as i32).collect(),
-            Weights::Extreme => (0..n)
-                .map(|_| [-(1 << 23), 1 << 23][self.random.below(2) as usize])
-                .collect(),
+            Weights::Extreme => (0..n).map(|_| [-(1 << 23), 1 << 23][self.random.below(2) as usize]).collect(),
         };
         self.i32(name, shape, values.into_iter());
     }
 
     fn linear(&mut self, prefix: &str, shape: &[usize], q_in: i32, q_out: i32, gain: f64) {
-        let (inputs, rows) = (
-            shape[shape.len() - 1],
-            shape[..shape.len() - 1].iter().product::<usize>(),
-        );
+        let (inputs, rows) = (shape[shape.len() - 1], shape[..shape.len() - 1].iter().product::<usize>());
         let (weights, mult, shift): (Vec<i8>, i32, i32) = match self.weights {
             Weights::Realistic => {
                 let sigma = 30.0f64;
-                let w = (0..rows * inputs)
-                    .map(|_| self.random.normal(sigma) as i8)
-                    .collect();
-                let scale =
-                    gain / (sigma * (inputs as f64).sqrt()) * f64::from(q_out - q_in).exp2();
-                let shift = (30.0 - scale.log2()).floor().clamp(1.0, 62.0);
-                (w, (scale * shift.exp2()) as i32, shift as i32)
+                let w = (0..rows * inputs).map(|_| self.random.normal(sigma) as i8).collect();
+                // Powers of two by multiplication: exact, so that a seed gives the same file on every machine.
+                let scale = gain / (sigma * (inputs as f64).sqrt()) * 2f64.powi(q_out - q_in);
+                let shift = (1..62).find(|&s| scale * 2f64.powi(s) >= 2f64.powi(29)).unwrap_or(62);
+                (w, (scale * 2f64.powi(shift)) as i32, shift)
             }
             Weights::Extreme => {
                 let magnitude = (65535 / inputs).min(127) as i8;
-                let w = (0..rows * inputs)
-                    .map(|_| [-magnitude, magnitude][self.random.below(2) as usize])
-                    .collect();
+                let w = (0..rows * inputs).map(|_| [-magnitude, magnitude][self.random.below(2) as usize]).collect();
                 (w, i32::MAX, 1 + self.random.below(40) as i32)
             }
         };
-        self.set(
-            &format!("{prefix}.weight"),
-            Dtype::I8,
-            shape,
-            weights.into_iter().map(|w| w as u8).collect(),
-        );
-        self.i32(
-            &format!("{prefix}.mult"),
-            &shape[..shape.len() - 1],
-            std::iter::repeat_n(mult, rows),
-        );
+        self.set(&format!("{prefix}.weight"), Dtype::I8, shape, weights.into_iter().map(|w| w as u8).collect());
+        self.i32(&format!("{prefix}.mult"), &shape[..shape.len() - 1], std::iter::repeat_n(mult, rows));
         self.i32(&format!("{prefix}.shift"), &[1], std::iter::once(shift));
     }
 

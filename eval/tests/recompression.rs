@@ -1,0 +1,188 @@
+//! The table, from files to Markdown, with codecs whose behaviour is known; peers where they are installed.
+
+use lmcodec_eval::lmcodec_codec::LmcodecCodec;
+use lmcodec_eval::markdown::markdown;
+use lmcodec_eval::peers::{installed_peers, missing_peers};
+use lmcodec_eval::peers_csv::{self, Merged, PeersCsvError};
+use lmcodec_eval::recompression::{CodecError, RecompressionError, Recompressor, SourceSet, Store, measure};
+use lmcodec_eval::report::{Origin, Table};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A JPEG of a smooth pattern with some texture, by the `image` crate's own encoder.
+fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    let image = image::RgbImage::from_fn(width, height, |x, y| {
+        let v = ((x * 7 + y * 3) % 200) as u8;
+        image::Rgb([v, v / 2 + (x * y % 17) as u8, 255 - v])
+    });
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 80).encode_image(&image).unwrap();
+    bytes
+}
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("b.jpg"), jpeg(64, 48)).unwrap();
+    std::fs::write(dir.path().join("a.JPEG"), jpeg(40, 80)).unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "no image").unwrap();
+    dir
+}
+
+fn set(name: &str, folder: &Path) -> SourceSet {
+    SourceSet::from_folder(name, folder).unwrap()
+}
+
+/// Halves the file, and gives back something else.
+struct Lossy;
+impl Recompressor for Lossy {
+    fn name(&self) -> &str {
+        "lossy"
+    }
+    fn encode(&self, jpeg: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Ok(jpeg[..jpeg.len() / 2].to_vec())
+    }
+    fn decode(&self, coded: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Ok(coded.to_vec())
+    }
+}
+
+/// Refuses files whose first image row is 64 pixels wide; cannot decode.
+struct Picky;
+impl Recompressor for Picky {
+    fn name(&self) -> &str {
+        "picky"
+    }
+    fn encode(&self, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+        if bytes == jpeg(64, 48) { Err(CodecError::Codec("too wide".into())) } else { Ok(vec![0; 100]) }
+    }
+    fn decode(&self, _: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Err(CodecError::Codec("cannot".into()))
+    }
+}
+
+fn table(folder: &Path, threads: usize) -> Table {
+    let steps = AtomicUsize::new(0);
+    let table = measure(&[set("s", folder)], &[&Store, &Lossy, &Picky], threads, &|| {
+        steps.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(steps.into_inner(), 6);
+    table
+}
+
+#[test]
+fn sums_exactness_and_failures() {
+    let dir = folder();
+    let (a, b) = (jpeg(40, 80).len() as f64, jpeg(64, 48).len() as f64);
+    let table = table(dir.path(), 1);
+    let set = &table.sets[0];
+    assert_eq!(set.images.iter().map(|i| &*i.image).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((set.images[1].width, set.images[1].height), (Some(64), Some(48)));
+    let mean_bpp = (8.0 * a / 3200.0 + 8.0 * b / 3072.0) / 2.0;
+    assert!((set.source_mean_bpp.unwrap() - mean_bpp).abs() < 1e-12);
+
+    let [store, lossy, picky] = &set.codecs[..] else { panic!() };
+    assert_eq!((store.byte_exact, store.saving_percent, store.failed), (Some(2), Some(0.0), 0));
+    assert!(store.encode_mp_per_wall_s.unwrap() > 0.0 && store.files[0].encode_cpu_s.is_some());
+    assert_eq!((lossy.byte_exact, lossy.coded_files), (Some(0), 2));
+    let halves = (a / 2.0).floor() + (b / 2.0).floor();
+    assert!((lossy.saving_percent.unwrap() - 100.0 * (1.0 - halves / (a + b))).abs() < 1e-9);
+    assert_eq!((picky.coded_files, picky.failed, picky.byte_exact, picky.coded_bytes), (1, 1, Some(0), 100));
+    assert_eq!(picky.source_bytes as f64, a);
+    assert_eq!(picky.files[0].error.as_deref(), Some("decode: cannot"));
+    assert_eq!(picky.files[1].error.as_deref(), Some("encode: too wide"));
+
+    let text = markdown(&table);
+    assert!(text.contains(&format!("| store | {mean_bpp:.3} (0.0) | 2/2 |")), "{text}");
+    assert!(text.contains("(1/2) | 0/1 |"), "{text}");
+    assert_eq!(serde_json::from_slice::<Table>(&serde_json::to_vec(&table).unwrap()).unwrap(), table);
+    assert!(!serde_json::to_string(&table).unwrap().contains(&*dir.path().to_string_lossy()));
+}
+
+#[test]
+fn threads_change_no_size_but_hide_cpu_time() {
+    let dir = folder();
+    let (one, two) = (table(dir.path(), 1), table(dir.path(), 2));
+    for (a, b) in one.sets[0].codecs.iter().zip(&two.sets[0].codecs) {
+        assert_eq!((a.coded_bytes, a.byte_exact, a.mean_bpp), (b.coded_bytes, b.byte_exact, b.mean_bpp));
+        assert_eq!(b.encode_mp_per_cpu_s, None);
+        assert!(b.encode_mp_per_wall_s.is_some());
+    }
+}
+
+#[test]
+fn published_sizes_count_for_the_same_source_only() {
+    let dir = folder();
+    let (a, b) = (jpeg(40, 80).len(), jpeg(64, 48).len());
+    let mut table = table(dir.path(), 1);
+    let csv = format!(
+        "set,image,codec,source_bytes,coded_bytes\ns,a,best,{a},200\ns,b,best,{},10\ns,b,other,{b},300\n\nt,a,best,{a},1\n",
+        b + 1
+    );
+    let merged = peers_csv::merge(&mut table, &peers_csv::parse(&csv).unwrap());
+    assert_eq!(merged, Merged { used: 2, other_source: 1, not_measured: 1 });
+    let published: Vec<_> = table.sets[0].codecs.iter().filter(|c| c.origin == Origin::Published).collect();
+    assert_eq!(
+        published.iter().map(|c| (&*c.codec, c.coded_bytes)).collect::<Vec<_>>(),
+        [("best", 200), ("other", 300)]
+    );
+    assert_eq!((published[0].source_bytes as usize, published[0].byte_exact), (a, None));
+    assert!(markdown(&table).contains("| best † |"));
+
+    assert!(matches!(peers_csv::parse("set,image\n"), Err(PeersCsvError::Header { .. })));
+    let bad = "set,image,codec,source_bytes,coded_bytes\ns,a,c,1,2\ns,a,c,1,x\n";
+    assert!(matches!(peers_csv::parse(bad), Err(PeersCsvError::Line { line: 3, .. })));
+}
+
+#[test]
+fn refuses_folders_without_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(SourceSet::from_folder("s", dir.path()), Err(RecompressionError::Empty { .. })));
+    assert!(matches!(SourceSet::from_folder("s", &dir.path().join("no")), Err(RecompressionError::Read { .. })));
+    std::fs::write(dir.path().join("a.jpg"), "x").unwrap();
+    std::fs::write(dir.path().join("a.jpeg"), "x").unwrap();
+    assert!(matches!(SourceSet::from_folder("s", dir.path()), Err(RecompressionError::Duplicate { .. })));
+}
+
+#[test]
+fn lmcodec_gives_every_file_back() {
+    let dir = folder();
+    let codec = LmcodecCodec::new(None).unwrap();
+    let table = measure(&[set("s", dir.path())], &[&codec], 1, &|| ()).unwrap();
+    let result = &table.sets[0].codecs[0];
+    assert_eq!((result.codec.as_str(), result.failed, result.byte_exact), ("lmcodec", 0, Some(2)));
+    assert!(LmcodecCodec::new(Some(&dir.path().join("notes.txt"))).is_err());
+}
+
+#[test]
+fn installed_peers_recompress_and_state_costs() {
+    for name in missing_peers() {
+        println!("skipped: {name} is not installed");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.jpg"), jpeg(320, 240)).unwrap();
+    let peers = installed_peers();
+    let codecs: Vec<&dyn Recompressor> = peers.iter().map(|p| p as _).collect();
+    let table = measure(&[set("s", dir.path())], &codecs, 2, &|| ()).unwrap();
+    for codec in &table.sets[0].codecs {
+        let file = &codec.files[0];
+        assert_eq!(file.error, None, "{}", codec.codec);
+        assert!(!codec.version.is_empty(), "{}", codec.codec);
+        assert!(codec.saving_percent.unwrap() > 0.0, "{}", codec.codec);
+        // The jpegtran peers go back to the source's pixels, not always to its bytes.
+        if !codec.codec.starts_with("jpegtran") {
+            assert_eq!(file.byte_exact, Some(true), "{}", codec.codec);
+        }
+        assert!(file.encode_cpu_s.unwrap() > 0.0 && file.decode_peak_bytes.unwrap() > 100_000, "{}", codec.codec);
+    }
+}
+
+#[test]
+fn a_peer_that_fails_says_why_without_a_path() {
+    let Some(jpegtran) = installed_peers().into_iter().find(|p| p.name() == "jpegtran-optimize") else {
+        println!("skipped: jpegtran is not installed");
+        return;
+    };
+    let error = jpegtran.encode(b"not a JPEG").unwrap_err().to_string();
+    assert!(error.starts_with("jpegtran: exit code 1: ") && !error.contains('/'), "{error}");
+}
