@@ -192,8 +192,7 @@ fn other_images_are_converted() {
     expect(dir.path(), &["decode", "a.ljpg", "-o", "back.png"], 0);
     for name in ["a.jpg", "back.png"] {
         let back = image::open(dir.path().join(name)).expect("an image").into_rgb8();
-        let error: u64 =
-            back.as_raw().iter().zip(image.as_raw()).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum();
+        let error: u64 = back.as_raw().iter().zip(image.as_raw()).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum();
         assert!(error / (image.as_raw().len() as u64) < 60, "{name}: mean squared error {error}");
     }
 
@@ -304,7 +303,9 @@ fn inspect_describes() {
     write(dir.path(), "photo.jpg", &photo());
     expect(dir.path(), &["encode", "photo.jpg"], 0);
     let (stdout, _) = expect(dir.path(), &["inspect", "photo.ljpg"], 0);
-    for text in ["format version    1", "modelled", "64x48, baseline", "sampling 2x2", "quality 75", "lines 0..48", "intact"] {
+    for text in
+        ["format version    1", "modelled", "64x48, baseline", "sampling 2x2", "quality 75", "lines 0..48", "intact"]
+    {
         assert!(stdout.contains(text), "{text}: {stdout}");
     }
     expect(dir.path(), &["inspect", "photo.jpg"], 4);
