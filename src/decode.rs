@@ -34,7 +34,10 @@ pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f
     let original = match decoded.content {
         Decoded::Stored(original) => original,
         Decoded::Jpeg(image) => jpeg::write(&image).map_err(|error| {
-            Error::malformed(0, format!("the side information and the coefficients do not fit: {error}"))
+            Error::malformed(
+                decoded.header.side_offset(),
+                format!("the side information and the coefficients do not fit: {error}"),
+            )
         })?,
     };
     check_original(&original, &decoded.header)?;
@@ -90,15 +93,16 @@ pub fn salvage(bytes: &[u8], options: &DecodeOptions) -> Result<Salvaged, Error>
     let Decoded::Jpeg(mut image) = decoded.content else {
         return Ok(Salvaged { bytes: decode(bytes, options)?, segments: decoded.segments, faults: Vec::new() });
     };
+    let fault = |error| Error::of_jpeg(error, decoded.header.side_offset());
     let original = match jpeg::write(&image) {
         Ok(original) => original,
         // Exact bytes are out of reach: drop the records of how this file deviates from libjpeg's, which may point at
         // blocks that are gone, and make Huffman tables that fit what is there.
         Err(_) if !decoded.faults.is_empty() => {
             simplify(&mut image.side);
-            jpeg::write(&image).map_err(|error| Error::of_jpeg(error, 0))?
+            jpeg::write(&image).map_err(fault)?
         }
-        Err(error) => return Err(Error::of_jpeg(error, 0)),
+        Err(error) => return Err(fault(error)),
     };
     if decoded.faults.is_empty() {
         check_original(&original, &decoded.header)?;
@@ -125,18 +129,18 @@ pub(crate) struct OpenedJpeg {
 
 /// Reads the side information of a modelled file and checks the sizes it promises against the limits and the header.
 pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits) -> Result<OpenedJpeg, Error> {
-    // Where the side information starts in the file does not matter enough to carry it here.
-    let side = SideInformation::from_bytes(&content.side, &limits.jpeg).map_err(|error| Error::of_jpeg(error, 0))?;
+    let fault = |error: JpegError| Error::of_jpeg(error, header.side_offset());
+    let side = SideInformation::from_bytes(&content.side, &limits.jpeg).map_err(fault)?;
     let pixels = u64::from(side.frame.width) * u64::from(side.frame.height);
     Error::limit("pixels", pixels, limits.jpeg.max_pixels)?;
     let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
     let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
     Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;
-    let image = side.skeleton(&limits.jpeg).map_err(|error: JpegError| Error::of_jpeg(error, 0))?;
+    let image = side.skeleton(&limits.jpeg).map_err(fault)?;
     let bands = Bands::new(&image, content.rows_per_segment as usize);
     if bands.count() != header.payloads.len() {
         let what = format!("{} segments where the image needs {}", header.payloads.len(), bands.count());
-        return Err(Error::malformed(0, what));
+        return Err(Error::malformed(header.side_offset() + content.side.len(), what));
     }
     Ok(OpenedJpeg { image, bands })
 }

@@ -1,9 +1,7 @@
 //! What a file says about itself, without decoding it.
 
 use lmcodec_codecs::jpeg::JpegImage;
-use lmcodec_codecs::jpeg::tables::{
-    CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table,
-};
+use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use serde::Serialize;
 
 use crate::container::{Compressor, Content, Header, JpegContent, VERSION, payload};

@@ -40,6 +40,4 @@ pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspec
 pub use lmcodec_codecs::jpeg::Subsampling;
 pub use lmcodec_entropy::llama::Kernel;
 pub use models::{Model, ModelId, ModelRegistry, default_model};
-pub use options::{
-    DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress,
-};
+pub use options::{DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress};

@@ -130,8 +130,13 @@ impl ModelRegistry {
             return Ok(Model::embedded(model));
         }
         let embedded = weights::embedded().iter().map(Model::embedded);
-        let looked_in =
-            self.added.iter().cloned().chain(embedded).map(|model| format!("{} ({}…)", model.name, model.id())).collect();
+        let looked_in = self
+            .added
+            .iter()
+            .cloned()
+            .chain(embedded)
+            .map(|model| format!("{} ({}…)", model.name, model.id()))
+            .collect();
         Err(Error::UnknownModel { id, looked_in })
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Converted {
 /// Reads an image file and quantizes its DCT coefficients as libjpeg would.
 pub(crate) fn convert(bytes: &[u8], options: &EncodeOptions) -> Result<Converted, Error> {
     let fault = |error: image::ImageError| Error::Image(error.to_string());
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::Image(e.to_string()))?;
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::Image(e.to_string()))?;
     let mut limits = image::Limits::default();
     limits.max_image_width = Some(65_535);
     limits.max_image_height = Some(65_535);
@@ -109,7 +110,9 @@ fn embed_profile(image: &mut JpegImage, profile: &[u8], format: PixelFormat) {
 /// The format that a file name asks for, if it is one that pixels can be written in.
 pub fn format_of_extension(extension: &str) -> Option<ImageFormat> {
     match ImageFormat::from_extension(extension)? {
-        format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Tiff | ImageFormat::Bmp | ImageFormat::Pnm) => Some(format),
+        format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Tiff | ImageFormat::Bmp | ImageFormat::Pnm) => {
+            Some(format)
+        }
         _ => None,
     }
 }

@@ -221,9 +221,10 @@ impl Meter {
     /// A meter for coding an image of known coefficients.
     pub(crate) fn of_image(execution: &Execution, image: &JpegImage, share: Range<f64>) -> Self {
         let symbols = |block: &[i16; 64]| 2 + block.iter().rposition(|&v| v != 0).unwrap_or(0) as u64;
-        let expected = execution.progress.as_ref().map_or(0, |_| {
-            image.components.iter().flat_map(|c| c.coefficients.as_chunks().0).map(symbols).sum()
-        });
+        let expected = execution
+            .progress
+            .as_ref()
+            .map_or(0, |_| image.components.iter().flat_map(|c| c.coefficients.as_chunks().0).map(symbols).sum());
         Self { progress: execution.progress.clone(), expected, done: AtomicU64::new(0), share }
     }
 

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn the_smaller_form_is_chosen() {
-        for (original, expected) in [(vec![7; 1000], Compressor::Brotli), (vec![], Compressor::Raw), (vec![3], Compressor::Raw)] {
+        for (original, expected) in
+            [(vec![7; 1000], Compressor::Brotli), (vec![], Compressor::Raw), (vec![3], Compressor::Raw)]
+        {
             let file = pack(&original);
             let (header, end) = Header::read(&file).expect("reads");
             assert_eq!(header.content, Content::Stored(expected));

@@ -135,7 +135,9 @@ impl Encode {
             if let Mode::Stored { reason } = &encoded.mode {
                 notes.push(format!("stored, not modelled: {reason}"));
             }
-            format!("{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n")
+            format!(
+                "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n"
+            )
         };
         Report { text, notes, exit: None }
     }

@@ -61,10 +61,13 @@ fn describe(name: &str, inspection: &Inspection) -> String {
         let _ = writeln!(text, "  {key:<17} {value}");
     };
     line("format version", inspection.format_version.to_string());
-    line("mode", match inspection.compressor {
-        Some(compressor) => format!("{} ({compressor})", inspection.mode),
-        None => inspection.mode.into(),
-    });
+    line(
+        "mode",
+        match inspection.compressor {
+            Some(compressor) => format!("{} ({compressor})", inspection.mode),
+            None => inspection.mode.into(),
+        },
+    );
     line("file", format!("{} bytes", inspection.file_bytes));
     line("original", format!("{} bytes, SHA-256 {}…", inspection.original_bytes, inspection.original_sha256_prefix));
     line("header", format!("{} bytes", inspection.header_bytes));
@@ -75,7 +78,8 @@ fn describe(name: &str, inspection: &Inspection) -> String {
         line("model", format!("{name}, SHA-256 {hash}"));
         line("image", format!("{}x{}, {}", jpeg.width, jpeg.height, jpeg.process));
         for component in &jpeg.components {
-            let quality = component.quality.map_or("custom quantization".into(), |quality| format!("quality {quality}"));
+            let quality =
+                component.quality.map_or("custom quantization".into(), |quality| format!("quality {quality}"));
             line(
                 &format!("component {}", component.id),
                 format!(

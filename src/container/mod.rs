@@ -122,6 +122,17 @@ impl Header {
         out
     }
 
+    /// Offset of the side information in a modelled file.
+    pub(crate) fn side_offset(&self) -> usize {
+        let mut before = MAGIC.to_vec();
+        put_varint(&mut before, self.original_length);
+        if let Content::Jpeg(jpeg) = &self.content {
+            put_varint(&mut before, jpeg.side.len() as u64);
+        }
+        // Version, content, checksum, model.
+        before.len() + 1 + 1 + 8 + 16
+    }
+
     /// Reads the header at the start of a file. Returns it and its length, which is the offset of the first payload.
     ///
     /// Nothing is allocated beyond the size of `bytes`, whatever they say.
@@ -251,6 +262,7 @@ mod tests {
         let bytes = small().to_bytes();
         assert_eq!(bytes.len() - 3, 44);
         assert_eq!(Header::read(&bytes).expect("reads"), (small(), bytes.len()));
+        assert_eq!(bytes[small().side_offset()..][..3], [1, 2, 3]);
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! Writes the golden files of this version: `cargo run -p lmcodec --example make_conformance [FOLDER]`.
+//!
+//! One `.ljpg` for every kind of file, from images made in code, and the SHA-256 of the original beside it. Files that are
+//! there already are left alone: they were written by an earlier version and must go on decoding.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use lmcodec::{DecodeOptions, EncodeOptions, decode, encode, store};
+use sha2::{Digest, Sha256};
+
+#[path = "../tests/synthetic/mod.rs"]
+mod synthetic;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let default = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/conformance"));
+    let folder = std::env::args_os().nth(1).map_or(default, PathBuf::from);
+    fs::create_dir_all(&folder)?;
+    // Several segments even in small images.
+    let segment_rows = 8.try_into()?;
+    let options = EncodeOptions { segment_rows, always_model: true, ..EncodeOptions::default() };
+    let mut files = Vec::new();
+    for (name, original) in synthetic::jpeg_files() {
+        files.push((name, encode(&original, &options)?.bytes, original));
+    }
+    for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {
+        files.push((name, store(&original, "golden file", &options)?.bytes, original));
+    }
+    for (name, bytes, original) in files {
+        let path = folder.join(format!("v{}-{name}.ljpg", lmcodec::container::VERSION));
+        if path.exists() {
+            println!("{} exists", path.display());
+            continue;
+        }
+        if decode(&bytes, &DecodeOptions::default())? != original {
+            return Err(format!("{name} does not decode to its original").into());
+        }
+        let hash: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(path.with_extension("sha256"), format!("{hash}  {name}.jpg\n"))?;
+        fs::write(&path, &bytes)?;
+        println!("{}: {} -> {} bytes", path.display(), original.len(), bytes.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Coefficients of any size come back through the model; foreign payloads never panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lmcodec_entropy::arrangement::plane::CoefficientPlane;
+use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
+use lmcodec_entropy::llama::Isa;
+use lmcodec_entropy::segment::SegmentCoder;
+
+#[path = "../../tests/synthetic/mod.rs"]
+mod synthetic;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((sizes, rest)) = bytes.split_at_checked(5) else { return };
+    let zeroed = || -> Vec<CoefficientPlane> {
+        let plane = |size: u8| {
+            let step = u16::from(sizes[4]).max(1);
+            CoefficientPlane::zeroed(usize::from(size & 7), usize::from(size >> 3 & 7), [step; 64])
+        };
+        sizes[1..=usize::from(sizes[0] % 4)].iter().map(|&size| plane(size)).collect()
+    };
+    let mut truth = zeroed();
+    let mut values = rest.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]).max(-i16::MAX));
+    for value in truth.iter_mut().flat_map(|plane| plane.blocks.as_flattened_mut()) {
+        *value = values.next().unwrap_or(0);
+    }
+    let model = synthetic::model();
+    let mut coder = SegmentCoder::new(model.llama(), Isa::detect()).expect("a fitting model");
+    let mut sink = RangeEncoder::new();
+    coder.encode(&mut truth.clone(), &mut sink);
+    let coded = sink.finish();
+    let mut planes = zeroed();
+    let mut source = RangeDecoder::new(&coded);
+    coder.decode(&mut planes, &mut source).expect("decodes");
+    source.finish().expect("a clean end");
+    assert!(planes == truth);
+    let mut source = RangeDecoder::new(rest);
+    let _ = coder.decode(&mut zeroed(), &mut source).map(|()| source.finish());
+});
