@@ -78,7 +78,8 @@ impl CropConfig {
             rng.random_range(self.quality.0..=self.quality.1)
         };
         let other = rng.random_bool(self.other_table_probability);
-        let options = EncodeOptions { quality: if other { 100 } else { quality }, subsampling, ..EncodeOptions::default() };
+        let options =
+            EncodeOptions { quality: if other { 100 } else { quality }, subsampling, ..EncodeOptions::default() };
         let mut image = encode_planes(pixels.as_raw(), width, height, PixelFormat::Rgb8, &options)
             .expect("a crop of valid size, quality in 1..=100");
         if other {
@@ -100,9 +101,13 @@ impl CropConfig {
         // A photo that is too small at the wanted scale is tried at its own size, then another is drawn.
         let (photo, scale) = loop {
             let photo = photos[rng.random_range(0..photos.len())];
-            let fits = |s: f64| f64::from(photo.width()) * s >= f64::from(w) && f64::from(photo.height()) * s >= f64::from(h);
-            let mut scale =
-                if rng.random_bool(self.native_probability) { 1.0 } else { rng.random_range(self.scale.0..=self.scale.1) };
+            let fits =
+                |s: f64| f64::from(photo.width()) * s >= f64::from(w) && f64::from(photo.height()) * s >= f64::from(h);
+            let mut scale = if rng.random_bool(self.native_probability) {
+                1.0
+            } else {
+                rng.random_range(self.scale.0..=self.scale.1)
+            };
             if !fits(scale) {
                 // Just large enough, if the photo can be.
                 scale = (f64::from(w) / f64::from(photo.width())).max(f64::from(h) / f64::from(photo.height()));

@@ -169,7 +169,11 @@ impl<'m> SegmentCoder<'m> {
     ///
     /// # Errors
     /// [`SegmentError`] on impossible values. Most damage shows only in the coder's final state and the CRC.
-    pub fn decode(&mut self, planes: &mut [CoefficientPlane], source: &mut impl SymbolSource) -> Result<(), SegmentError> {
+    pub fn decode(
+        &mut self,
+        planes: &mut [CoefficientPlane],
+        source: &mut impl SymbolSource,
+    ) -> Result<(), SegmentError> {
         (0..planes.len()).try_for_each(|component| self.component(planes, component, &mut Reading(source)))
     }
 
@@ -216,7 +220,14 @@ impl<'m> SegmentCoder<'m> {
                     row: row as u32,
                     column: (step - 2 * row) as u32,
                 }));
-                self.batch(plane, component, &context, [references[0].as_ref(), references[1].as_ref()], &mut states, coder)?;
+                self.batch(
+                    plane,
+                    component,
+                    &context,
+                    [references[0].as_ref(), references[1].as_ref()],
+                    &mut states,
+                    coder,
+                )?;
             }
         }
         Ok(())
@@ -256,7 +267,8 @@ impl<'m> SegmentCoder<'m> {
             s.last.push(coder.symbol(SymbolKind::Last, &distribution, truth) as u8);
         }
 
-        let mut steps: Vec<StepContext> = frames.iter().zip(&s.last).map(|(f, &last)| StepContext::new(f, last)).collect();
+        let mut steps: Vec<StepContext> =
+            frames.iter().zip(&s.last).map(|(f, &last)| StepContext::new(f, last)).collect();
         engine.depth_begin(depth, &s.h, &s.last);
         s.previous.clear();
         s.previous.resize(m, START);
@@ -297,8 +309,9 @@ impl<'m> SegmentCoder<'m> {
             let distribution = Distribution::<ALPHABET>::from_logits(*isa, logits, UNUSED_PRIMARY);
             // Modulo 2^16, so that every residual has a symbol.
             let truth = i32::from(s.truth[i][0].wrapping_sub(prediction));
-            let (_, residual) =
-                code_value(coder, SymbolKind::Dc, &distribution, truth, *isa, |logits| engine.dc_escape_logits(i, logits));
+            let (_, residual) = code_value(coder, SymbolKind::Dc, &distribution, truth, *isa, |logits| {
+                engine.dc_escape_logits(i, logits)
+            });
             let residual = i16::try_from(residual).map_err(|_| fault(&s.positions[i], residual))?;
             let mut block = *steps[i].coded();
             block[0] = prediction.wrapping_add(residual);
@@ -356,7 +369,11 @@ pub fn check_model(model: &FrameLlama) -> Result<(), ModelError> {
     ];
     for (field, found, expected) in lengths {
         if found != expected {
-            return Err(ModelError::ConfigRange { field, found, allowed: "the lengths of arrangement dct-1: 864, 32 and 24" });
+            return Err(ModelError::ConfigRange {
+                field,
+                found,
+                allowed: "the lengths of arrangement dct-1: 864, 32 and 24",
+            });
         }
     }
     Ok(())
@@ -407,10 +424,8 @@ mod tests {
         let bytes = sink.finish();
         let counted = coder.count(&mut given).total() / 8.0;
         assert!((bytes.len() as f64 - counted).abs() <= 4.0 + counted * 1e-4, "{} against {counted}", bytes.len());
-        let mut planes: Vec<_> = truth
-            .iter()
-            .map(|p| CoefficientPlane::zeroed(p.blocks_wide, p.blocks_high, p.quantization))
-            .collect();
+        let mut planes: Vec<_> =
+            truth.iter().map(|p| CoefficientPlane::zeroed(p.blocks_wide, p.blocks_high, p.quantization)).collect();
         let mut source = RangeDecoder::new(&bytes);
         coder.decode(&mut planes, &mut source).expect("decodes");
         source.finish().expect("clean end");

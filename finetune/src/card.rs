@@ -41,8 +41,7 @@ pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Ou
         .iter()
         .map(|&quality| {
             let images = held_out_images(&photos, config.data.validation_one_in, PARITY_PHOTOS, quality);
-            parity(&outcome.model, &exported, &images, quality, device)
-                .map_err(|e| TrainError::invalid(&model, e))
+            parity(&outcome.model, &exported, &images, quality, device).map_err(|e| TrainError::invalid(&model, e))
         })
         .collect::<Result<_, _>>()?;
     let sha256: String = Sha256::digest(&exported).iter().map(|b| format!("{b:02x}")).collect();
@@ -60,7 +59,12 @@ pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Ou
     Ok(finished)
 }
 
-fn card(config: &TrainConfig, manifest: &Manifest, outcome: &Outcome, finished: &Finished) -> Result<String, TrainError> {
+fn card(
+    config: &TrainConfig,
+    manifest: &Manifest,
+    outcome: &Outcome,
+    finished: &Finished,
+) -> Result<String, TrainError> {
     let state = &outcome.state;
     let text = toml::to_string_pretty(config).map_err(|e| TrainError::invalid(&config.data.folder, e))?;
     let mut out = String::new();

@@ -47,10 +47,10 @@ fn quantize_row(row: &[f64]) -> (Vec<i8>, f64) {
     if max == 0.0 {
         return (vec![0; row.len()], 0.0);
     }
-    let round = |scale: f64| -> Vec<i8> { row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect() };
-    let error = |scale: f64| -> f64 {
-        row.iter().zip(round(scale)).map(|(w, q)| (w - f64::from(q) * scale).powi(2)).sum()
-    };
+    let round =
+        |scale: f64| -> Vec<i8> { row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect() };
+    let error =
+        |scale: f64| -> f64 { row.iter().zip(round(scale)).map(|(w, q)| (w - f64::from(q) * scale).powi(2)).sum() };
     let mut scale = (0..=40)
         .map(|i| max / 127.0 * (1.0 - 0.015 * f64::from(i)))
         .min_by(|a, b| error(*a).total_cmp(&error(*b)))
@@ -82,15 +82,24 @@ impl Writer {
     }
 
     /// A linear layer of the given rows, `gain(row)` an extra factor of the output.
-    fn linear(&mut self, name: &str, lead: &[usize], rows: &Rows, (q_in, q_out): (i32, i32), gain: impl Fn(usize) -> f64) {
+    fn linear(
+        &mut self,
+        name: &str,
+        lead: &[usize],
+        rows: &Rows,
+        (q_in, q_out): (i32, i32),
+        gain: impl Fn(usize) -> f64,
+    ) {
         let quantized: Vec<_> = rows.iter().map(|r| quantize_row(r)).collect();
         let factors: Vec<f64> =
             quantized.iter().enumerate().map(|(n, (_, s))| s * gain(n) * f64::from(q_out - q_in).exp2()).collect();
         let max = factors.iter().fold(f64::MIN_POSITIVE, |m, &f| m.max(f));
         // The greatest multiplier lies in 2^29..2^30.
         let shift = (29 - max.log2().floor() as i32).clamp(1, 62);
-        let mult: Vec<i32> =
-            factors.iter().map(|f| (f * f64::from(shift).exp2()).round().clamp(0.0, f64::from(i32::MAX)) as i32).collect();
+        let mult: Vec<i32> = factors
+            .iter()
+            .map(|f| (f * f64::from(shift).exp2()).round().clamp(0.0, f64::from(i32::MAX)) as i32)
+            .collect();
         let mut shape = lead.to_vec();
         self.i32(&format!("{name}.mult"), &shape, &mult);
         self.i32(&format!("{name}.shift"), &[1], &[shift]);

@@ -329,7 +329,13 @@ impl FrameLlama {
 
     /// Depth decoder over frames that all run K steps: frame part [N, E], step features [N, K, G], previous symbols [N·K].
     /// Returns normalised states [N, K, E]; those past a frame's last step are to be ignored.
-    pub fn depth(&self, frame: Tensor<2>, features: Tensor<3>, previous: Tensor<1, Int>, positions: &Positions) -> Tensor<3> {
+    pub fn depth(
+        &self,
+        frame: Tensor<2>,
+        features: Tensor<3>,
+        previous: Tensor<1, Int>,
+        positions: &Positions,
+    ) -> Tensor<3> {
         let [n, k, g] = features.dims();
         let e = frame.dims()[1];
         let by_step = features.swap_dims(0, 1); // [K, N, G]

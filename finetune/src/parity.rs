@@ -47,7 +47,8 @@ pub fn held_out_images(photos: &[Photo], one_in: u32, count: usize, quality: u8)
         .take(count)
         .filter_map(|p| {
             let (w, h) = (p.pixels.width() / 2, p.pixels.height() / 2);
-            let small = image::imageops::resize(&p.pixels, w.max(16), h.max(16), image::imageops::FilterType::CatmullRom);
+            let small =
+                image::imageops::resize(&p.pixels, w.max(16), h.max(16), image::imageops::FilterType::CatmullRom);
             let options = EncodeOptions { quality, subsampling: Subsampling::S420, ..EncodeOptions::default() };
             encode_planes(small.as_raw(), small.width(), small.height(), PixelFormat::Rgb8, &options).ok()
         })

@@ -183,7 +183,11 @@ pub fn read_config(path: &Path) -> Result<TrainConfig, TrainError> {
         Some(format!("d_model = {} must be 32 × heads = {}", m.d_model, 32 * m.heads))
     } else if m.depth_d != 16 * m.depth_heads {
         Some(format!("depth_d = {} must be 16 × depth_heads = {}", m.depth_d, 16 * m.depth_heads))
-    } else if config.optimizer.crops == 0 || config.optimizer.workers == 0 || config.crops.rows == 0 || config.crops.columns == 0 {
+    } else if config.optimizer.crops == 0
+        || config.optimizer.workers == 0
+        || config.crops.rows == 0
+        || config.crops.columns == 0
+    {
         Some("crops, workers, rows and columns must be at least 1".into())
     } else {
         None
@@ -281,7 +285,12 @@ fn optimizer(config: &OptimizerConfig) -> ModuleOptimizer {
 }
 
 /// Writes weights, optimizer state and progress into `folder`; each file appears whole or not at all, the progress last.
-fn save_checkpoint(folder: &Path, model: &FrameLlama, optim: &ModuleOptimizer, state: &TrainState) -> Result<(), TrainError> {
+fn save_checkpoint(
+    folder: &Path,
+    model: &FrameLlama,
+    optim: &ModuleOptimizer,
+    state: &TrainState,
+) -> Result<(), TrainError> {
     let place = |name: &str| folder.join(name);
     let temporary = |name: &str| folder.join(format!("{name}.tmp"));
     for name in ["model.bpk", "optimizer.bpk"] {
@@ -396,9 +405,11 @@ pub fn train(
     let mut caches: Vec<_> = (0..config.optimizer.workers).map(|_| PositionCache::default()).collect();
     let batches = prefetch(Arc::clone(&photos), config.clone(), state.step);
     let log_path = folder.join("log.jsonl");
-    let mut log = fs::OpenOptions::new().create(true).append(true).open(&log_path).map_err(TrainError::io(&log_path))?;
+    let mut log =
+        fs::OpenOptions::new().create(true).append(true).open(&log_path).map_err(TrainError::io(&log_path))?;
     let bar = ProgressBar::new(config.optimizer.steps as u64).with_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} [{elapsed}<{eta}] {msg}").unwrap_or(ProgressStyle::default_bar()),
+        ProgressStyle::with_template("{bar:30} {pos}/{len} [{elapsed}<{eta}] {msg}")
+            .unwrap_or(ProgressStyle::default_bar()),
     );
     bar.set_position(state.step as u64);
     bar.reset_eta();

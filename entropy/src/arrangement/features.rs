@@ -210,11 +210,15 @@ impl<'a> FrameContext<'a> {
         out.push(signed_log_q4(n.dc_median));
         for v in 1..8 {
             let k = UNZIGZAG[v * 8] as usize;
-            out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_left[v] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
+            out.push(signed_log_of_q4(
+                clamp_i16(div_round(self.edge_left[v] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into(),
+            ));
         }
         for (u, &k) in UNZIGZAG.iter().enumerate().take(8).skip(1) {
             let k = usize::from(k);
-            out.push(signed_log_of_q4(clamp_i16(div_round(self.edge_above[u] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into()));
+            out.push(signed_log_of_q4(
+                clamp_i16(div_round(self.edge_above[u] * 16, EDGE[0] * self.plane.steps[k]), 32_000).into(),
+            ));
         }
         // 8: last nonzero position of the six neighbours and the references.
         for (block, _) in blocks {
@@ -367,8 +371,11 @@ impl StepContext {
             _ => 0,
         };
         let (v1, u1) = (v.checked_sub(1), u.checked_sub(1));
-        let beside = 2 * coded(v1, Some(u)) + 2 * coded(Some(v), u1) + coded(v1, u1)
-            + coded(v.checked_sub(2), Some(u)) + coded(Some(v), u.checked_sub(2))
+        let beside = 2 * coded(v1, Some(u))
+            + 2 * coded(Some(v), u1)
+            + coded(v1, u1)
+            + coded(v.checked_sub(2), Some(u))
+            + coded(Some(v), u.checked_sub(2))
             + if v < 7 { coded(Some(v + 1), u1) } else { 0 }
             + if u < 7 { coded(v1, Some(u + 1)) } else { 0 };
         out.push(log2_q4(1 + beside));
@@ -430,7 +437,9 @@ impl StepContext {
         for r in &frame.references {
             // The reference's innovation on top of this component's median prediction.
             match r {
-                Some((_, innovation)) => out.extend([signed_log_of_q4(*innovation), (*innovation / 2).clamp(-80, 80) as i16]),
+                Some((_, innovation)) => {
+                    out.extend([signed_log_of_q4(*innovation), (*innovation / 2).clamp(-80, 80) as i16])
+                }
                 None => out.extend([0; 2]),
             }
         }

@@ -34,11 +34,7 @@ static TABLE: [u8; TABLE_LEN] = {
 /// 16·log2(n), rounded to the nearest integer; n ≥ 1 (0 counts as 1). Range 0..=512.
 #[inline]
 pub fn log2_q4(n: u32) -> i16 {
-    if (n as usize) < TABLE_LEN {
-        i16::from(TABLE[n as usize])
-    } else {
-        ((log2_q16(n) + (1 << 11)) >> 12) as i16
-    }
+    if (n as usize) < TABLE_LEN { i16::from(TABLE[n as usize]) } else { ((log2_q16(n) + (1 << 11)) >> 12) as i16 }
 }
 
 /// Signed logarithm of an integer: sign(v)·16·log2(1 + |v|). Odd, monotone; ±240 for the largest coefficients.

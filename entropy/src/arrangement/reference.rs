@@ -36,9 +36,9 @@ const BASIS: [[i64; 8]; 8] = {
 
 /// Natural (row-major) index of each zigzag position (T.81, Figure 5).
 pub(crate) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35,
-    42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62,
-    63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
 ];
 
 /// `maps[i][u][w]`: contribution of source block i's frequency w to frequency u of the average over n blocks, Q14.
@@ -68,7 +68,12 @@ impl ReferencePlane {
     ///
     /// The ratio of the grids is taken per axis as the nearest of 1, 2 and 4 source blocks a target block (sampling factors
     /// of T.81, A.1.1); where the source is coarser than the target, the co-located source block is used as it is.
-    pub fn resample(source: &CoefficientPlane, blocks_wide: usize, blocks_high: usize, quantization: &[u16; 64]) -> Self {
+    pub fn resample(
+        source: &CoefficientPlane,
+        blocks_wide: usize,
+        blocks_high: usize,
+        quantization: &[u16; 64],
+    ) -> Self {
         let ratio = |from: usize, to: usize| match (from + to / 2) / to.max(1) {
             0 | 1 => 1,
             2 => 2,
@@ -112,7 +117,13 @@ impl ReferencePlane {
 }
 
 /// sum += Mʸ · F · (Mˣ)ᵀ for the dequantized block F; Q28.
-fn accumulate(sum: &mut [[i64; 8]; 8], block: &Block, quantization: &[u16; 64], map_y: &[[i64; 8]; 8], map_x: &[[i64; 8]; 8]) {
+fn accumulate(
+    sum: &mut [[i64; 8]; 8],
+    block: &Block,
+    quantization: &[u16; 64],
+    map_y: &[[i64; 8]; 8],
+    map_x: &[[i64; 8]; 8],
+) {
     // half[v][w] = Σ over horizontal frequencies, for each source row of frequencies.
     let mut half = [[0i64; 8]; 8];
     for k in 0..64 {
