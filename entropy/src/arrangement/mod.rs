@@ -5,7 +5,7 @@
 //! decoding share one code path and cannot drift apart.
 //!
 //! * [`plane`]: coefficient planes and the causal neighbourhood of a frame;
-//! * [`reference`]: an already coded component resampled onto another component's grid (chroma from luma);
+//! * [`mod@reference`]: an already coded component resampled onto another component's grid (chroma from luma);
 //! * [`features`]: backbone features of a frame, step features of a coefficient, features of the DC stage;
 //! * [`symbols`]: alphabets of the primary and escape symbols;
 //! * [`logarithm`]: the signed logarithm that compresses values, in integers.
