@@ -168,11 +168,11 @@ impl Batch {
             let group = &mut self.groups[group];
             group.frames.push(index as i32);
             let mut previous = START;
-            for k in 1..=group.steps {
+            for (k, &coefficient) in block.iter().enumerate().take(group.steps + 1).skip(1) {
                 scratch.clear();
                 let row = group.targets.len();
                 if k <= last as usize {
-                    let value = i32::from(block[k]);
+                    let value = i32::from(coefficient);
                     steps.coefficient(frame, k, scratch);
                     let symbol = primary(value);
                     group.previous.push(i32::from(previous));
@@ -180,7 +180,7 @@ impl Batch {
                     if is_escape(symbol) {
                         group.escapes.push(row, value);
                     }
-                    steps.set(frame, k, block[k]);
+                    steps.set(frame, k, coefficient);
                     previous = symbol;
                 } else {
                     scratch.resize(lmcodec_entropy::arrangement::features::STEP_FEATURES, 0);

@@ -27,7 +27,7 @@ const Q_LOGIT: i32 = 16;
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
 fn values<const R: usize>(p: &Param<Tensor<R>>) -> Vec<f32> {
-    p.val().into_data().to_vec().expect("parameters are f32")
+    p.val().into_data().try_to_vec().expect("parameters are f32")
 }
 
 /// Rows of a float matrix: [out][in].
@@ -37,7 +37,7 @@ type Rows = Vec<Vec<f64>>;
 fn rows(linear: &Linear, norm: Option<&Param<Tensor<1>>>) -> Rows {
     let [d_in, d_out] = linear.weight.val().dims();
     let w = values(&linear.weight);
-    let norm = norm.map_or_else(|| vec![1.0; d_in], |n| values(n));
+    let norm = norm.map_or_else(|| vec![1.0; d_in], values);
     (0..d_out).map(|n| (0..d_in).map(|k| f64::from(w[k * d_out + n]) * f64::from(norm[k])).collect()).collect()
 }
 

@@ -92,8 +92,8 @@ fn run_folder(steps: usize) -> (tempfile::TempDir, TrainConfig) {
 
 fn weights(folder: &Path, config: &TrainConfig) -> Vec<f32> {
     let model = load_model(folder, config, &Device::flex()).expect("a checkpoint");
-    let exported: Vec<f32> = model.embed.weight.val().into_data().to_vec().expect("f32");
-    let heads: Vec<f32> = model.ac.weight.val().into_data().to_vec().expect("f32");
+    let exported: Vec<f32> = model.embed.weight.val().into_data().try_to_vec().expect("f32");
+    let heads: Vec<f32> = model.ac.weight.val().into_data().try_to_vec().expect("f32");
     exported.into_iter().chain(heads).collect()
 }
 
@@ -159,7 +159,7 @@ fn a_frame_sees_no_later_frame() {
             data[t * BACKBONE_FEATURES..][..BACKBONE_FEATURES].fill(1.5);
         }
         let x = Tensor::<3>::from_data(TensorData::new(data, [1, rows * columns, BACKBONE_FEATURES]), &device);
-        let h: Vec<f32> = model.backbone(x, &positions).into_data().to_vec().expect("f32");
+        let h: Vec<f32> = model.backbone(x, &positions).into_data().try_to_vec().expect("f32");
         h.chunks(64).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
     let base = run(None);
@@ -192,7 +192,7 @@ fn a_step_sees_no_later_step() {
         let features = Tensor::<3>::from_data(TensorData::new(data, [1, k, STEP_FEATURES]), &device);
         let previous = Tensor::from_data(TensorData::new(vec![3i32; k], [k]), &device);
         let frame = Tensor::<2>::zeros([1, 32], &device);
-        let y: Vec<f32> = model.depth(frame, features, previous, &positions).into_data().to_vec().expect("f32");
+        let y: Vec<f32> = model.depth(frame, features, previous, &positions).into_data().try_to_vec().expect("f32");
         y.chunks(32).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
     let base = run(k);
