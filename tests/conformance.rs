@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use lmcodec::{DecodeOptions, Kernel, decode};
+use lmcodec::{DecodeOptions, EncodeOptions, Kernel, decode, default_model, encode, inspect};
 use sha2::{Digest, Sha256};
+
+mod synthetic;
 
 #[test]
 fn golden_files_decode_to_their_hashes() {
@@ -26,5 +28,26 @@ fn golden_files_decode_to_their_hashes() {
             assert_eq!(found, expected, "{} with {}", path.display(), kernel.name());
         }
     }
+    assert!(!names.is_empty(), "no golden files");
     eprintln!("{} golden files", names.len());
+}
+
+/// The golden files were written by a release build on one machine: whatever build runs this test, on whatever machine, must
+/// write the same bytes (for those of the model that is the default today).
+#[test]
+fn golden_files_are_written_alike_by_every_build() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let options =
+        EncodeOptions { segment_rows: 8.try_into().expect("not zero"), always_model: true, ..EncodeOptions::default() };
+    let mut compared = 0;
+    for (name, original) in synthetic::jpeg_files() {
+        let golden = fs::read(folder.join(format!("v{}-{name}.ljpg", lmcodec::container::VERSION))).expect("reads");
+        let about = inspect(&golden, &DecodeOptions::default()).expect("inspects");
+        let model = about.jpeg.map(|jpeg| jpeg.model_sha256_prefix);
+        if model == Some(default_model().id().to_string()) {
+            assert!(encode(&original, &options).expect("encodes").bytes == golden, "{name} differs");
+            compared += 1;
+        }
+    }
+    assert!(compared > 0, "no golden file of today's default model: run the example make_conformance");
 }
