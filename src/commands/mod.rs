@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod exit;
 mod files;
+mod finetune;
 mod inspect;
 mod output;
 mod train;
@@ -35,6 +36,7 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Train(train::Train),
+    Finetune(finetune::Finetune),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -45,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
+        Command::Finetune(finetune) => finetune.run(),
     };
     match result {
         Ok(exit) => exit,

@@ -3,5 +3,18 @@
 //!
 //! Shapes in comments: B sequences, T positions of a sequence, D width, V symbols of an alphabet.
 
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod head_file;
+pub mod heads;
+pub mod initial;
 mod kernels;
+pub mod lora;
 pub mod model;
+pub mod plot;
+pub mod step;
+pub mod stepping;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+pub mod train;

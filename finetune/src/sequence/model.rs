@@ -175,6 +175,54 @@ impl Backbone {
         Self { kernels, ..self.clone() }
     }
 
+    /// Random weights of a variance that keeps the states' size.
+    #[cfg(test)]
+    pub(crate) fn random(config: &LlamaConfig, length: usize, device: &Device) -> Self {
+        use burn::tensor::Distribution;
+        let matrix =
+            |i: usize, o: usize| Tensor::<2>::random([i, o], Distribution::Normal(0.0, (i as f64).powf(-0.5)), device);
+        let norm = || Tensor::<1>::random([config.d_model], Distribution::Uniform(0.5, 1.5), device);
+        let (d, q, kv) = (config.d_model, config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let block = || Block {
+            input_norm: norm(),
+            qkv: matrix(d, q + 2 * kv),
+            o: matrix(q, d),
+            post_norm: norm(),
+            gate_up: matrix(d, 2 * config.ffn),
+            down: matrix(config.ffn, d),
+        };
+        Self {
+            blocks: (0..config.layers).map(|_| block()).collect(),
+            norm: norm(),
+            rotary: Rotary::new(&config.rotary_frequencies(), length, device),
+            kernels: Kernels::of(device),
+            device: device.clone(),
+            config: config.clone(),
+        }
+    }
+
+    /// The same weights on a device with autodiff, in differentiable operations.
+    #[cfg(test)]
+    pub(crate) fn to_autodiff(&self, device: &Device) -> Self {
+        let lift = |t: &Tensor<2>| Tensor::<2>::from_inner(t.clone());
+        let blocks = self.blocks.iter().map(|b| Block {
+            input_norm: Tensor::from_inner(b.input_norm.clone()),
+            qkv: lift(&b.qkv),
+            o: lift(&b.o),
+            post_norm: Tensor::from_inner(b.post_norm.clone()),
+            gate_up: lift(&b.gate_up),
+            down: lift(&b.down),
+        });
+        Self {
+            blocks: blocks.collect(),
+            norm: Tensor::from_inner(self.norm.clone()),
+            rotary: Rotary::new(&self.config.rotary_frequencies(), self.length(), device),
+            kernels: Kernels::Composed,
+            device: device.clone(),
+            config: self.config.clone(),
+        }
+    }
+
     fn heads(&self, rows: usize, sequences: usize) -> Result<Heads, SequenceError> {
         if sequences == 0 || rows % sequences != 0 {
             return Err(SequenceError::Batch { rows, sequences });
@@ -221,6 +269,31 @@ impl Backbone {
         let (last, states) = kernels.add_rms_norm(x, delta, &self.norm, eps);
         let trace = keep.then_some(Trace { heads, rotary, blocks: traces, last });
         Ok((states, trace))
+    }
+
+    /// Normalised states of the positions `first..first + heads.length`, `attend(block, qkv)` being the attention.
+    pub(super) fn run_blocks(
+        &self,
+        mut x: Tensor<2>,
+        heads: Heads,
+        first: usize,
+        lora: Option<&Lora>,
+        attend: &mut dyn FnMut(usize, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let rotary = self.rotary.slice(first, heads.length);
+        let (kernels, eps) = (self.kernels, self.config.rms_norm_eps);
+        let mut delta = None;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let lora = lora.map(|l| &l.layers()[i]);
+            let (input, y) = kernels.add_rms_norm(x, delta, &block.input_norm, eps);
+            let qkv = kernels.rotate(self.attention_input(block, lora, y), heads, &rotary, false);
+            let o = with_lora(lora, Projection::O, attend(i, qkv), &block.o);
+            let (middle, y) = kernels.add_rms_norm(input, Some(o), &block.post_norm, eps);
+            let (_, hidden) = kernels.swiglu(self.feed_forward_input(block, lora, y));
+            delta = Some(with_lora(lora, Projection::Down, hidden, &block.down));
+            x = middle;
+        }
+        kernels.add_rms_norm(x, delta, &self.norm, eps).1
     }
 
     fn attention_input(&self, block: &Block, lora: Option<&LoraLayer>, y: Tensor<2>) -> Tensor<2> {

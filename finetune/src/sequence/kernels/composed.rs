@@ -30,10 +30,7 @@ pub(crate) fn rotate(qkv: Tensor<2>, h: Heads, cos: Tensor<2>, sin: Tensor<2>) -
     let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
     let table = |t: Tensor<2>| t.reshape([1, h.length, 1, half]);
     let (cos, sin) = (table(cos), table(sin));
-    let x = Tensor::cat(
-        vec![a.clone() * cos.clone() - b.clone() * sin.clone(), b * cos + a * sin],
-        3,
-    );
+    let x = Tensor::cat(vec![a.clone() * cos.clone() - b.clone() * sin.clone(), b * cos + a * sin], 3);
     Tensor::cat(vec![x.reshape([rows, turned]), qkv.slice([0..rows, turned..width])], 1)
 }
 

@@ -91,6 +91,16 @@ impl Rotary {
 }
 
 impl Kernels {
+    /// The kernels for tensors on a device.
+    pub(crate) fn of(device: &Device) -> Self {
+        #[cfg(feature = "flex")]
+        if *device == Device::flex() {
+            return Self::Host;
+        }
+        let _ = device;
+        Self::Composed
+    }
+
     /// `x + delta`, and RMSNorm of it with the weight w.
     pub(crate) fn add_rms_norm(
         self,
