@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use npyz::{DType, NpyFile, Order, TypeChar};
+use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar};
 
 use crate::digest::codes_sha256;
 use crate::manifest::ManifestEntry;
@@ -29,7 +29,10 @@ pub fn read_npy(bytes: &[u8]) -> Result<CodeArray, Fault> {
     if bytes.is_empty() {
         return Err(Fault::new(AnomalyKind::Empty, "the file has no bytes"));
     }
-    let file = NpyFile::new(bytes).map_err(|e| undecodable(format!("no npy file: {e}")))?;
+    let mut data = bytes;
+    let header = NpyHeader::from_reader(&mut data).map_err(|e| undecodable(format!("no npy file: {e}")))?;
+    let bytes = data;
+    let file = NpyFile::with_header(header, bytes);
     let (shape, order, dtype) = (file.shape().to_vec(), file.order(), file.dtype());
     let total = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).unwrap_or(u64::MAX);
     if total == 0 {
@@ -133,7 +136,8 @@ pub fn entries(file: &ManifestEntry, array: &CodeArray, table: Option<&str>) -> 
     };
     let mut rows = Vec::new();
     for (number, line) in table.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let fault = |why: &str| Fault::new(AnomalyKind::List, format!("line {} of its .tsv: {line:.60?}: {why}", number + 1));
+        let fault =
+            |why: &str| Fault::new(AnomalyKind::List, format!("line {} of its .tsv: {line:.60?}: {why}", number + 1));
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         let &[utterance, first, count] = fields.as_slice() else {
             return Err(fault("expected utterance, first step, steps, separated by tabs"));
@@ -141,7 +145,8 @@ pub fn entries(file: &ManifestEntry, array: &CodeArray, table: Option<&str>) -> 
         let (Ok(first), Ok(count)) = (first.parse(), count.parse()) else {
             return Err(fault("first step and steps are not whole numbers"));
         };
-        let entry = cut(first, count).ok_or_else(|| fault(&format!("outside the {steps} steps of the array, or empty")))?;
+        let entry =
+            cut(first, count).ok_or_else(|| fault(&format!("outside the {steps} steps of the array, or empty")))?;
         let (speaker, chapter) = crate::shape::libri_name(Path::new(utterance)).unzip();
         rows.push(ManifestEntry { utterance: Some(utterance.into()), speaker, chapter, ..entry });
     }
@@ -155,8 +160,13 @@ mod tests {
 
     fn npy<T: npyz::Serialize + npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, data: &[T]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer =
-            npyz::WriteOptions::new().default_dtype().shape(shape).order(order).writer(&mut bytes).begin_nd().expect("header");
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(shape)
+            .order(order)
+            .writer(&mut bytes)
+            .begin_nd()
+            .expect("header");
         writer.extend(data.iter().copied()).expect("data");
         writer.finish().expect("written");
         bytes

@@ -36,8 +36,10 @@ pub enum DatasetError {
     #[error("{0}")]
     Option(String),
     /// The output folder holds a preparation with other inputs or options.
-    #[error("{folder}: holds a preparation of other files or with other options (plan {found}, now {expected}); \
-             name another folder, or remove this one")]
+    #[error(
+        "{folder}: holds a preparation of other files or with other options (plan {found}, now {expected}); \
+             name another folder, or remove this one"
+    )]
     OtherPreparation {
         /// The output folder.
         folder: PathBuf,

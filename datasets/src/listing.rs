@@ -134,9 +134,7 @@ fn part(folder: &Path, path: &Path, shape: Shape) -> Option<String> {
         let lower = name.to_lowercase();
         match shape {
             Shape::LibriSpeech => ["train-", "dev-", "test-"].iter().any(|p| lower.starts_with(p)).then_some(lower),
-            Shape::Div2k => {
-                lower.strip_suffix("_hr")?.rsplit('_').next().filter(|p| plain_part(p)).map(str::to_owned)
-            }
+            Shape::Div2k => lower.strip_suffix("_hr")?.rsplit('_').next().filter(|p| plain_part(p)).map(str::to_owned),
             _ => plain_part(&lower).then_some(lower),
         }
     })
@@ -188,7 +186,8 @@ fn transcripts(folder: &Path, paths: &[PathBuf], listing: &mut Listing, whole: b
             item.text = read_list(folder, path, &mut listing.anomalies)?.map(|t| t.trim().to_owned());
         }
         // speaker/chapter/file, speaker/file: the innermost folder of digits that is not the chapter.
-        let folders: Vec<_> = item.path.parent().into_iter().flat_map(Path::iter).map(|c| c.to_string_lossy()).collect();
+        let folders: Vec<_> =
+            item.path.parent().into_iter().flat_map(Path::iter).map(|c| c.to_string_lossy()).collect();
         let digits = |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit());
         if let Some(speaker) = &item.speaker
             && listing.shape == Shape::LibriSpeech

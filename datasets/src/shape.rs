@@ -207,7 +207,11 @@ mod tests {
             ("clic2025", &["a.png"], Shape::Clic),
             ("x", &[&format!("test/{hash}.png")], Shape::Clic),
             ("x", &["holiday.jpg"], Shape::Images),
-            ("x", &["dev-clean/84/121123/84-121123-0000.flac", "dev-clean/84/121123/84-121123.trans.txt"], Shape::LibriSpeech),
+            (
+                "x",
+                &["dev-clean/84/121123/84-121123-0000.flac", "dev-clean/84/121123/84-121123.trans.txt"],
+                Shape::LibriSpeech,
+            ),
             ("x", &["84/121123/84_121123_000007_000001.wav"], Shape::LibriSpeech),
             ("x", &["wavs/LJ001-0001.wav", "metadata.csv"], Shape::LjSpeech),
             ("x", &["codes.npy", "codes.tsv"], Shape::Codes),

@@ -82,7 +82,8 @@ impl FromStr for SplitRatios {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || format!("{text:?}: expected whole numbers train/validation/test, such as 90/10/0, with a sum above 0");
+        let fault =
+            || format!("{text:?}: expected whole numbers train/validation/test, such as 90/10/0, with a sum above 0");
         let mut parts = text.split(['/', ':', ',']).map(|p| p.trim().parse::<u32>().map_err(|_| fault()));
         let mut next = || parts.next().unwrap_or(Ok(0));
         let ratios = Self { train: next()?, validation: next()?, test: next()? };

@@ -289,8 +289,11 @@ pub fn totals<'a>(entries: impl IntoIterator<Item = &'a ManifestEntry>) -> Total
     };
     let sizes: Vec<_> = entries.iter().filter_map(|e| e.size).collect();
     let seconds: Vec<_> = entries.iter().filter_map(|e| e.seconds).collect();
-    let codes: Vec<u64> =
-        entries.iter().filter_map(|e| e.dimensions.as_ref()).map(|d| d.iter().map(|&d| u64::from(d)).product()).collect();
+    let codes: Vec<u64> = entries
+        .iter()
+        .filter_map(|e| e.dimensions.as_ref())
+        .map(|d| d.iter().map(|&d| u64::from(d)).product())
+        .collect();
     let extremes = |pick: fn(u32, u32) -> u32| {
         sizes.iter().copied().reduce(|a, b| (pick(a.0, b.0), pick(a.1, b.1))).unwrap_or_default()
     };
