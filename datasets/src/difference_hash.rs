@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn tiny_pictures_have_a_hash() {
         for (w, h) in [(1, 1), (1, 40), (8, 9), (3, 2)] {
-            DifferenceHash::of(&picture(w, h, 0.3));
+            let _: DifferenceHash = DifferenceHash::of(&picture(w, h, 0.3));
         }
         assert_eq!(DifferenceHash::of(&RgbImage::new(0, 5)), DifferenceHash(0));
     }

@@ -143,7 +143,8 @@ fn a_folder_with_other_things_is_refused() {
     let source = dir.path().join("in");
     imagenet(&source);
     let before = contents(&source.join("train/n01440760"));
-    let fault = run(&source, &crops(Sampling::Luma), &source.join("train/n01440760")).expect_err("not empty").to_string();
+    let fault =
+        run(&source, &crops(Sampling::Luma), &source.join("train/n01440760")).expect_err("not empty").to_string();
     assert!(fault.contains("is not empty"), "{fault}");
     assert_eq!(contents(&source.join("train/n01440760")), before);
 }

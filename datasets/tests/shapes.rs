@@ -30,7 +30,10 @@ fn imagenet_in_folders_and_flat() {
     let found = look(dir.path());
     assert_eq!((found.shape, found.entries.len(), found.anomalies.len()), (Shape::ImageNet, 20, 0));
     let one = entry(&found, "train/n01440762/n01440762_3.JPEG");
-    assert_eq!((one.part.as_deref(), one.class.as_deref(), one.size), (Some("train"), Some("n01440762"), Some((111, 80))));
+    assert_eq!(
+        (one.part.as_deref(), one.class.as_deref(), one.size),
+        (Some("train"), Some("n01440762"), Some((111, 80)))
+    );
     assert_eq!(totals(&found.entries).classes, Some(4));
     let flat = folder();
     save_picture(flat.path(), "n04335435_streetcar.JPEG", &picture(40, 40, 1));

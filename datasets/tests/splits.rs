@@ -171,7 +171,8 @@ fn recompressed_and_renamed_evaluation_photos_are_found() {
     let excluded: HashSet<&str> =
         manifest.files.iter().filter(|f| f.split == Split::Excluded).map(|f| f.path.as_str()).collect();
     assert_eq!(excluded, HashSet::from(["exact.png", "recompressed.jpg", "smaller.jpg"]));
-    let reason = |path: &str| manifest.files.iter().find(|f| f.path == path).and_then(|f| f.reason.clone()).expect("reason");
+    let reason =
+        |path: &str| manifest.files.iter().find(|f| f.path == path).and_then(|f| f.reason.clone()).expect("reason");
     assert_eq!(reason("exact.png"), "same content as kodim00.png of kodak.json");
     assert!(reason("smaller.jpg").contains("of 128 bits) of kodim02.png of kodak.json"));
 }
