@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+mod datasets;
 mod decode;
 mod encode;
 mod exit;
@@ -35,6 +36,7 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Train(train::Train),
+    Datasets(datasets::Datasets),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -45,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
+        Command::Datasets(datasets) => datasets.run(),
     };
     match result {
         Ok(exit) => exit,
