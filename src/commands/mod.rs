@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+mod datasets;
 mod decode;
 mod encode;
 mod exit;
@@ -37,6 +38,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Train(train::Train),
     Finetune(finetune::Finetune),
+    Datasets(datasets::Datasets),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -48,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
         Command::Finetune(finetune) => finetune.run(),
+        Command::Datasets(datasets) => datasets.run(),
     };
     match result {
         Ok(exit) => exit,
