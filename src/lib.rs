@@ -21,6 +21,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod codes;
 pub mod container;
 mod decode;
 mod encode;
@@ -33,10 +34,12 @@ pub mod segments;
 pub mod sniff;
 mod stored;
 
+pub use codes::{CodesInspection, CodesMedium, CodesOptions, DEFAULT_SEGMENT_CODES, encode_codes};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use encode::{encode, store};
 pub use error::Error;
 pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect, libjpeg_quality};
+pub use lmcodec_codecs::codes::CodesError;
 pub use lmcodec_codecs::jpeg::Subsampling;
 pub use lmcodec_entropy::llama::Kernel;
 pub use models::{Model, ModelId, ModelRegistry, default_model};

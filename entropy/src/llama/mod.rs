@@ -15,11 +15,11 @@
 mod config;
 mod depth;
 mod engine;
-mod file;
+pub(crate) mod file;
 pub mod fixed;
 pub mod kernel;
 mod kv;
-mod linear;
+pub(crate) mod linear;
 mod model;
 mod plane;
 #[cfg(any(test, feature = "testing"))]
