@@ -180,14 +180,14 @@ impl LlamaConfig {
         let wrong = |field: &str, found: String, expected: &str| {
             Err(CheckpointError::NotLlama { path: path.into(), field: field.into(), found, expected: expected.into() })
         };
-        if self.kv_heads == 0 || self.heads % self.kv_heads != 0 {
+        if self.kv_heads == 0 || !self.heads.is_multiple_of(self.kv_heads) {
             return wrong(
                 "num_key_value_heads",
                 self.kv_heads.to_string(),
                 &format!("a divisor of {} heads", self.heads),
             );
         }
-        if self.head_dim == 0 || self.head_dim % 2 != 0 {
+        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
             return wrong("head_dim", self.head_dim.to_string(), "an even number");
         }
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {

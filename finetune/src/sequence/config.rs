@@ -35,6 +35,26 @@ pub struct FinetuneConfig {
 pub enum DataConfig {
     /// A folder of photos, of which crops are coded as JPEG.
     Photos(PhotosConfig),
+    /// Files of codebook indices.
+    Codes(CodesConfig),
+}
+
+/// Codebook indices from `.npy` or `.safetensors` files: a VQ grid of any shape, or RVQ codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodesConfig {
+    /// The files, one after the other.
+    pub files: Vec<PathBuf>,
+    /// Name of the tensor in a `.safetensors` file that has several.
+    #[serde(default)]
+    pub tensor: Option<String>,
+    /// RVQ only: the layers are the last dimension but one (\[…, layers, time\]) instead of the last.
+    #[serde(default)]
+    pub time_last: bool,
+    /// Part of each file to train on: from and to, as shares of its outermost dimension (of time for RVQ).
+    pub train: (f64, f64),
+    /// Part of each file to validate on.
+    pub validation: (f64, f64),
 }
 
 /// Crops of photos as JPEG coefficients.
@@ -205,7 +225,7 @@ impl FinetuneConfig {
             positive("training.log_every", t.log_every > 0, t.log_every.to_string()),
             (!(t.learning_rate > 0.0 && t.learning_rate <= 1.0))
                 .then(|| format!("training.learning_rate is {}, but must be in 0..=1", t.learning_rate)),
-            (!(t.restart_growth >= 1.0))
+            (t.restart_growth < 1.0 || !t.restart_growth.is_finite())
                 .then(|| format!("training.restart_growth is {}, but must be at least 1", t.restart_growth)),
             share("training.final_share", t.final_share),
             share("training.betas[0]", f64::from(t.betas.0)),
@@ -221,6 +241,15 @@ impl FinetuneConfig {
             problems.push((!lora.alpha.is_finite()).then(|| format!("lora.alpha is {}", lora.alpha)));
         }
         match &self.data {
+            DataConfig::Codes(c) => {
+                problems.push(positive("data.files", !c.files.is_empty(), "empty".into()));
+                for (name, (from, to)) in [("data.train", c.train), ("data.validation", c.validation)] {
+                    let ok = 0.0 <= from && from <= to && to <= 1.0;
+                    problems.push((!ok).then(|| format!("{name} is {from}..{to}, but must be ascending in 0..=1")));
+                }
+                let apart = c.train.1 <= c.validation.0 || c.validation.1 <= c.train.0;
+                problems.push((!apart).then(|| "data.train and data.validation overlap".into()));
+            }
             DataConfig::Photos(p) => {
                 problems.push(positive("data.qualities", !p.qualities.is_empty(), "empty".into()));
                 let wrong = p.qualities.iter().find(|q| !(1..=100).contains(*q));

@@ -1,6 +1,10 @@
 //! Latents for training, extracted once before it starts: photos → crops → JPEG coefficients → streams of symbols.
 
+use std::fs;
+use std::path::Path;
+
 use image::RgbImage;
+use lmcodec_codecs::codes;
 use lmcodec_datasets::crops::CropConfig;
 use lmcodec_datasets::photos::{Photo, Split, load_folder};
 use lmcodec_entropy::arrangement::flat::{Chunk, FlatArrangement, LayerOrder, LayerPattern, Medium, Streams};
@@ -10,7 +14,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::config::{DataConfig, FinetuneConfig, PhotosConfig};
+use super::config::{CodesConfig, DataConfig, FinetuneConfig, PhotosConfig};
 use super::error::FinetuneError;
 use crate::batch::component_plane;
 
@@ -30,6 +34,7 @@ impl Latents {
     pub fn load(config: &FinetuneConfig) -> Result<Self, FinetuneError> {
         match &config.data {
             DataConfig::Photos(photos) => from_photos(photos, &config.arrangement, config.seed),
+            DataConfig::Codes(codes) => from_codes(codes, &config.arrangement),
         }
     }
 }
@@ -71,6 +76,55 @@ fn from_photos(config: &PhotosConfig, arrangement: &FlatArrangement, seed: u64) 
         train: streams(Split::Train, config.crops, 1)?,
         validation: streams(Split::Validation, config.validation_crops, 2)?,
     })
+}
+
+fn from_codes(config: &CodesConfig, arrangement: &FlatArrangement) -> Result<Latents, FinetuneError> {
+    let mut latents =
+        Latents { train: Streams::new(arrangement.clone())?, validation: Streams::new(arrangement.clone())? };
+    for path in &config.files {
+        let (codes, step) = read_codes(path, config, arrangement)?;
+        let steps = codes.len() / step;
+        let part = |(from, to): (f64, f64)| {
+            let at = |share: f64| ((share * steps as f64).round() as usize).min(steps) * step;
+            &codes[at(from)..at(to)]
+        };
+        latents.train.push_codes(part(config.train))?;
+        latents.validation.push_codes(part(config.validation))?;
+    }
+    Ok(latents)
+}
+
+/// The codes of a file in the order that [`Streams::push_codes`] takes, and how many belong to a step of the dimension that is split.
+fn read_codes(
+    path: &Path,
+    config: &CodesConfig,
+    arrangement: &FlatArrangement,
+) -> Result<(Vec<u16>, usize), FinetuneError> {
+    let bytes = fs::read(path).map_err(FinetuneError::io(path))?;
+    let array = codes::parse(&bytes, config.tensor.as_deref()).map_err(|e| FinetuneError::invalid(path, e))?;
+    let shape = &array.side.shape;
+    let wrong = |expected: String| Err(FinetuneError::invalid(path, format!("codes of shape {shape:?}; {expected}")));
+    if shape.is_empty() || array.codes.is_empty() {
+        return wrong("at least one code and one dimension are needed".into());
+    }
+    if !matches!(arrangement.medium, Medium::Rvq { .. }) {
+        return Ok((array.codes, shape[1..].iter().product()));
+    }
+    let layers = arrangement.layers();
+    let place = shape.len().checked_sub(if config.time_last { 2 } else { 1 });
+    if place.map(|i| shape[i]) != Some(layers) || shape.len() < 2 {
+        let which = if config.time_last { "last but one" } else { "last" };
+        return wrong(format!("the {which} dimension must be the {layers} layers of the arrangement"));
+    }
+    if !config.time_last {
+        return Ok((array.codes, layers));
+    }
+    let time = shape[shape.len() - 1];
+    let mut codes = Vec::with_capacity(array.codes.len());
+    for stack in array.codes.chunks_exact(layers * time) {
+        codes.extend((0..time).flat_map(|t| (0..layers).map(move |l| stack[l * time + t])));
+    }
+    Ok((codes, layers))
 }
 
 /// Positions at which a chunk may begin: multiples of this.

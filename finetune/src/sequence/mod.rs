@@ -17,4 +17,5 @@ pub mod step;
 pub mod stepping;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+pub mod text;
 pub mod train;

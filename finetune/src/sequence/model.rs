@@ -224,7 +224,7 @@ impl Backbone {
     }
 
     fn heads(&self, rows: usize, sequences: usize) -> Result<Heads, SequenceError> {
-        if sequences == 0 || rows % sequences != 0 {
+        if sequences == 0 || !rows.is_multiple_of(sequences) {
             return Err(SequenceError::Batch { rows, sequences });
         }
         let length = rows / sequences;

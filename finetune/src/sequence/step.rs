@@ -58,7 +58,7 @@ pub struct Gradients {
 
 impl Gradients {
     /// Sum of two.
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         let pair = |((p, a, b), (_, c, d))| (p, a + c, b + d);
         let layer = |(a, b): (LoraLayerGradients, LoraLayerGradients)| {
             LoraLayerGradients(a.0.into_iter().zip(b.0).map(pair).collect())

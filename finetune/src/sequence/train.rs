@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
             let (of_batch, found) = gradients(&self.backbone, &self.heads, &self.rows, batch, 1.0 / symbols as f64)?;
             bits += &of_batch;
             sum = Some(match sum {
-                Some(sum) => found.add(sum),
+                Some(sum) => found.plus(sum),
                 None => found,
             });
         }
@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
             bar.set_position(self.state.step as u64);
             bar.set_message(format!("{:.4} bits/symbol, CR {:.2} %", window.mean(), cr(&window)));
             let step = self.state.step;
-            if step % t.log_every == 0 || step == end {
+            if step.is_multiple_of(t.log_every) || step == end {
                 self.state.training.push((step, window.mean()));
                 write(serde_json::json!({
                     "step": step, "epoch": step as f64 / self.epoch as f64, "symbols": self.state.symbols,
@@ -352,7 +352,7 @@ impl<'a> Run<'a> {
                 window = Bits::new(latent_bits.len());
                 window_clock = Instant::now();
             }
-            if step % t.validate_every == 0 || step == end {
+            if step.is_multiple_of(t.validate_every) || step == end {
                 self.validate(&mut write, &bar)?;
                 if step == self.steps && self.state.ended.is_none() {
                     self.state.ended = Some("epochs".into());
