@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::flex();
     let checkpoint = Checkpoint::open(Path::new(&path))?;
     let backbone = Backbone::load(&checkpoint, 2048, &device)?;
+    let half = backbone.in_bf16();
     let rows = Rows::new(&[vocabulary]);
     let heads = Heads::random(&rows, checkpoint.config(), (0.1, 0.01), None, &device.clone().autodiff());
     for length in [512, 1024, 2048] {
@@ -57,16 +58,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             };
             (0..3).map(run).fold((f64::INFINITY, f64::INFINITY), |a, b| (a.0.min(b.0), a.1.min(b.1)))
         };
-        let forward = best(&|| drop(evaluate(&backbone, &heads, &rows, &batch).expect("a valid batch")));
-        let step = best(&|| drop(gradients(&backbone, &heads, &rows, &batch, 1e-3).expect("a valid batch")));
-        println!(
-            "{}",
-            serde_json::json!({
-                "chunk": length, "chunks": chunks.len(), "peak_memory_mib": peak_memory(),
-                "forward_symbols_per_second": (n / forward.0).round(), "step_symbols_per_second": (n / step.0).round(),
-                "forward_symbols_per_cpu_second": (n / forward.1).round(), "step_symbols_per_cpu_second": (n / step.1).round(),
-            })
-        );
+        for (precision, backbone) in [("f32", Some(&backbone)), ("bf16", half.as_ref())] {
+            let Some(backbone) = backbone else { continue };
+            let forward = best(&|| drop(evaluate(backbone, &heads, &rows, &batch).expect("a valid batch")));
+            let step = best(&|| drop(gradients(backbone, &heads, &rows, &batch, 1e-3).expect("a valid batch")));
+            println!(
+                "{}",
+                serde_json::json!({
+                    "precision": precision, "chunk": length, "chunks": chunks.len(), "peak_memory_mib": peak_memory(),
+                    "forward_symbols_per_second": (n / forward.0).round(),
+                    "step_symbols_per_second": (n / step.0).round(),
+                    "forward_symbols_per_cpu_second": (n / forward.1).round(),
+                    "step_symbols_per_cpu_second": (n / step.1).round(),
+                })
+            );
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod datasets;
 mod decode;
 mod encode;
 mod exit;
+mod export;
 mod files;
 mod finetune;
 mod inspect;
@@ -38,6 +39,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Train(train::Train),
     Finetune(finetune::Finetune),
+    Export(export::Export),
     Datasets(datasets::Datasets),
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
         Command::Finetune(finetune) => finetune.run(),
+        Command::Export(export) => export.run(),
         Command::Datasets(datasets) => datasets.run(),
     };
     match result {

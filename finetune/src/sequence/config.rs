@@ -7,6 +7,7 @@ use lmcodec_entropy::arrangement::flat::FlatArrangement;
 use serde::{Deserialize, Serialize};
 
 use super::error::FinetuneError;
+use super::linear::Precision;
 use super::lora::LoraConfig;
 
 /// A run.
@@ -87,6 +88,8 @@ pub struct TrainingConfig {
     pub batch: usize,
     /// Batches whose gradients make a step.
     pub accumulate: usize,
+    /// Number format of the frozen weights in training steps; validation is in f32 always.
+    pub precision: Precision,
     /// Passes over the training data.
     pub epochs: f64,
     /// Peak learning rate.
@@ -122,6 +125,7 @@ impl Default for TrainingConfig {
             chunk: 0,
             batch: 4,
             accumulate: 1,
+            precision: Precision::default(),
             epochs: 5.0,
             learning_rate: 2.5e-4,
             final_share: 0.0,

@@ -6,10 +6,12 @@
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod export;
 pub mod head_file;
 pub mod heads;
 pub mod initial;
 mod kernels;
+pub mod linear;
 pub mod lora;
 pub mod model;
 pub mod plot;

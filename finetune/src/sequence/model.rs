@@ -7,6 +7,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::kernels::{Heads, Kernels, Rotary};
+use super::linear::{Linear, has_bf16};
 use super::lora::{Lora, LoraLayer, LoraLayerGradients, Projection};
 use crate::checkpoint::{Checkpoint, CheckpointError, LlamaConfig};
 
@@ -48,14 +49,14 @@ pub enum SequenceError {
 struct Block {
     input_norm: Tensor<1>,
     /// [D, (H + 2G) · head size]: queries, keys, values.
-    qkv: Tensor<2>,
+    qkv: Linear,
     /// [H · head size, D]
-    o: Tensor<2>,
+    o: Linear,
     post_norm: Tensor<1>,
     /// [D, 2 · ffn]
-    gate_up: Tensor<2>,
+    gate_up: Linear,
     /// [ffn, D]
-    down: Tensor<2>,
+    down: Linear,
 }
 
 /// The frozen transformer blocks and the final norm.
@@ -92,7 +93,7 @@ pub struct Trace {
     last: Tensor<2>,
 }
 
-fn matrix(checkpoint: &Checkpoint, names: &[String], device: &Device) -> Result<Tensor<2>, CheckpointError> {
+fn matrix(checkpoint: &Checkpoint, names: &[String], device: &Device) -> Result<Linear, CheckpointError> {
     let parts = names
         .iter()
         .map(|name| {
@@ -103,7 +104,7 @@ fn matrix(checkpoint: &Checkpoint, names: &[String], device: &Device) -> Result<
         .collect::<Result<Vec<_>, CheckpointError>>()?;
     // Stored transposed for good: both passes then read it in order.
     let data = Tensor::cat(parts, 0).transpose().into_data();
-    Ok(Tensor::from_data(data, device))
+    Ok(Linear::new(Tensor::from_data(data, device)))
 }
 
 fn vector(checkpoint: &Checkpoint, name: &str, device: &Device) -> Result<Tensor<1>, CheckpointError> {
@@ -150,6 +151,22 @@ impl Backbone {
         })
     }
 
+    /// The same weights, multiplied in bf16 where the device has it; `None` where it has not.
+    pub fn in_bf16(&self) -> Option<Self> {
+        if !has_bf16(self.kernels, &self.device) {
+            return None;
+        }
+        let block = |b: &Block| Block {
+            input_norm: b.input_norm.clone(),
+            qkv: b.qkv.with_bf16(self.kernels),
+            o: b.o.with_bf16(self.kernels),
+            post_norm: b.post_norm.clone(),
+            gate_up: b.gate_up.with_bf16(self.kernels),
+            down: b.down.with_bf16(self.kernels),
+        };
+        Some(Self { blocks: self.blocks.iter().map(block).collect(), ..self.clone() })
+    }
+
     /// The model's dimensions.
     pub fn config(&self) -> &LlamaConfig {
         &self.config
@@ -179,8 +196,9 @@ impl Backbone {
     #[cfg(test)]
     pub(crate) fn random(config: &LlamaConfig, length: usize, device: &Device) -> Self {
         use burn::tensor::Distribution;
-        let matrix =
-            |i: usize, o: usize| Tensor::<2>::random([i, o], Distribution::Normal(0.0, (i as f64).powf(-0.5)), device);
+        let matrix = |i: usize, o: usize| {
+            Linear::new(Tensor::random([i, o], Distribution::Normal(0.0, (i as f64).powf(-0.5)), device))
+        };
         let norm = || Tensor::<1>::random([config.d_model], Distribution::Uniform(0.5, 1.5), device);
         let (d, q, kv) = (config.d_model, config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let block = || Block {
@@ -204,7 +222,7 @@ impl Backbone {
     /// The same weights on a device with autodiff, in differentiable operations.
     #[cfg(test)]
     pub(crate) fn to_autodiff(&self, device: &Device) -> Self {
-        let lift = |t: &Tensor<2>| Tensor::<2>::from_inner(t.clone());
+        let lift = |l: &Linear| Linear::new(Tensor::from_inner(l.weight().clone()));
         let blocks = self.blocks.iter().map(|b| Block {
             input_norm: Tensor::from_inner(b.input_norm.clone()),
             qkv: lift(&b.qkv),
@@ -256,11 +274,11 @@ impl Backbone {
             let (input, y) = kernels.add_rms_norm(x, delta, &block.input_norm, eps);
             let qkv = kernels.rotate(self.attention_input(block, lora, y), heads, &rotary, false);
             let (qkv, attended, log_sums) = kernels.attention(qkv, heads);
-            let o = with_lora(lora, Projection::O, attended.clone(), &block.o);
+            let o = with_lora(lora, &[Projection::O], attended.clone(), &block.o);
             let kept = keep.then(|| input.clone());
             let (middle, y) = kernels.add_rms_norm(input, Some(o), &block.post_norm, eps);
             let (gate_up, hidden) = kernels.swiglu(self.feed_forward_input(block, lora, y));
-            delta = Some(with_lora(lora, Projection::Down, hidden, &block.down));
+            delta = Some(with_lora(lora, &[Projection::Down], hidden, &block.down));
             if let Some(x) = kept {
                 traces.push(BlockTrace { x, qkv, attended, log_sums, middle: middle.clone(), gate_up });
             }
@@ -287,29 +305,21 @@ impl Backbone {
             let lora = lora.map(|l| &l.layers()[i]);
             let (input, y) = kernels.add_rms_norm(x, delta, &block.input_norm, eps);
             let qkv = kernels.rotate(self.attention_input(block, lora, y), heads, &rotary, false);
-            let o = with_lora(lora, Projection::O, attend(i, qkv), &block.o);
+            let o = with_lora(lora, &[Projection::O], attend(i, qkv), &block.o);
             let (middle, y) = kernels.add_rms_norm(input, Some(o), &block.post_norm, eps);
             let (_, hidden) = kernels.swiglu(self.feed_forward_input(block, lora, y));
-            delta = Some(with_lora(lora, Projection::Down, hidden, &block.down));
+            delta = Some(with_lora(lora, &[Projection::Down], hidden, &block.down));
             x = middle;
         }
         kernels.add_rms_norm(x, delta, &self.norm, eps).1
     }
 
     fn attention_input(&self, block: &Block, lora: Option<&LoraLayer>, y: Tensor<2>) -> Tensor<2> {
-        let qkv = y.clone().matmul(block.qkv.clone());
-        match lora {
-            Some(lora) => lora.add(&[Projection::Q, Projection::K, Projection::V], y, qkv),
-            None => qkv,
-        }
+        with_lora(lora, &[Projection::Q, Projection::K, Projection::V], y, &block.qkv)
     }
 
     fn feed_forward_input(&self, block: &Block, lora: Option<&LoraLayer>, y: Tensor<2>) -> Tensor<2> {
-        let gate_up = y.clone().matmul(block.gate_up.clone());
-        match lora {
-            Some(lora) => lora.add(&[Projection::Gate, Projection::Up], y, gate_up),
-            None => gate_up,
-        }
+        with_lora(lora, &[Projection::Gate, Projection::Up], y, &block.gate_up)
     }
 
     /// Gradient of the embeddings [B·T, D] from that of the normalised states, and the gradients of the LoRA matrices.
@@ -327,32 +337,38 @@ impl Backbone {
             let lora = lora.map(|l| &l.layers()[i]);
             let mut of_lora = LoraLayerGradients::default();
 
-            let mut d_hidden = d_x.clone().matmul(block.down.clone().transpose());
+            let mut d_hidden = block.down.backward(d_x.clone());
             if let Some(lora) = lora.filter(|l| l.has(&[Projection::Down])) {
                 let hidden = kernels.swiglu(t.gate_up.clone()).1;
                 d_hidden = lora.backward(&[Projection::Down], hidden, d_x.clone(), d_hidden, &mut of_lora);
             }
             let d_gate_up = kernels.swiglu_backward(t.gate_up, d_hidden);
-            let mut d_y = d_gate_up.clone().matmul(block.gate_up.clone().transpose());
             let of_ffn = [Projection::Gate, Projection::Up];
-            if let Some(lora) = lora.filter(|l| l.has(&of_ffn)) {
-                let y = kernels.add_rms_norm(t.middle.clone(), None, &block.post_norm, eps).1;
-                d_y = lora.backward(&of_ffn, y, d_gate_up, d_y, &mut of_lora);
-            }
+            let d_y = match lora.filter(|l| l.has(&of_ffn)) {
+                Some(lora) => {
+                    let y = kernels.add_rms_norm(t.middle.clone(), None, &block.post_norm, eps).1;
+                    let d_y = block.gate_up.backward(d_gate_up.clone());
+                    lora.backward(&of_ffn, y, d_gate_up, d_y, &mut of_lora)
+                }
+                None => block.gate_up.backward(d_gate_up),
+            };
             d_x = kernels.rms_norm_backward(t.middle, &block.post_norm, eps, d_y, d_x);
 
-            let mut d_attended = d_x.clone().matmul(block.o.clone().transpose());
+            let mut d_attended = block.o.backward(d_x.clone());
             if let Some(lora) = lora.filter(|l| l.has(&[Projection::O])) {
                 d_attended = lora.backward(&[Projection::O], t.attended.clone(), d_x.clone(), d_attended, &mut of_lora);
             }
             let d_qkv = kernels.attention_backward(t.qkv, heads, t.attended, t.log_sums, d_attended);
             let d_qkv = kernels.rotate(d_qkv, heads, &trace.rotary, true);
-            let mut d_y = d_qkv.clone().matmul(block.qkv.clone().transpose());
             let of_attention = [Projection::Q, Projection::K, Projection::V];
-            if let Some(lora) = lora.filter(|l| l.has(&of_attention)) {
-                let y = kernels.add_rms_norm(t.x.clone(), None, &block.input_norm, eps).1;
-                d_y = lora.backward(&of_attention, y, d_qkv, d_y, &mut of_lora);
-            }
+            let d_y = match lora.filter(|l| l.has(&of_attention)) {
+                Some(lora) => {
+                    let y = kernels.add_rms_norm(t.x.clone(), None, &block.input_norm, eps).1;
+                    let d_y = block.qkv.backward(d_qkv.clone());
+                    lora.backward(&of_attention, y, d_qkv, d_y, &mut of_lora)
+                }
+                None => block.qkv.backward(d_qkv),
+            };
             d_x = kernels.rms_norm_backward(t.x, &block.input_norm, eps, d_y, d_x);
             gradients.push(of_lora);
         }
@@ -361,12 +377,13 @@ impl Backbone {
     }
 }
 
-fn with_lora(lora: Option<&LoraLayer>, projection: Projection, x: Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
-    match lora {
-        Some(lora) if lora.has(&[projection]) => {
-            let y = x.clone().matmul(w.clone());
-            lora.add(&[projection], x, y)
+/// Output of a frozen layer with the updates of the projections that lie side by side in it.
+fn with_lora(lora: Option<&LoraLayer>, projections: &[Projection], x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+    match lora.filter(|lora| lora.has(projections)) {
+        Some(lora) => {
+            let y = layer.forward(x.clone());
+            lora.add(projections, x, y)
         }
-        _ => x.matmul(w.clone()),
+        None => layer.forward(x),
     }
 }

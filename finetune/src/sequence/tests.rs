@@ -107,6 +107,26 @@ fn gradients_are_autodiffs() {
 }
 
 #[test]
+fn steps_in_bf16_go_almost_the_same_way() {
+    let device = Device::flex();
+    device.seed(13);
+    let rows = Rows::new(&[7, 5]);
+    let exact = Backbone::random(&config(), 128, &device);
+    // Processors without the instructions train in f32.
+    let Some(half) = exact.in_bf16() else { return };
+    let heads = Heads::random(&rows, &config(), (1.0, 0.5), None, &device.clone().autodiff());
+    let batch = batch(&rows);
+    let (bits, a) = gradients(&exact, &heads, &rows, &batch, 0.01).unwrap();
+    let (half_bits, b) = gradients(&half, &heads, &rows, &batch, 0.01).unwrap();
+    assert!((half_bits.total() / bits.total() - 1.0).abs() < 0.01, "{half_bits:?} {bits:?}");
+    for (a, b) in [(a.parts().0, b.parts().0), (a.parts().1, b.parts().1)] {
+        let dot = |x: &Tensor<2>, y: &Tensor<2>| f64::from((x.clone() * y.clone()).sum().into_scalar::<f32>());
+        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        assert!(cosine > 0.999 && cosine < 1.0 - 1e-9, "{cosine}");
+    }
+}
+
+#[test]
 fn lora_gradients_are_finite_differences() {
     let device = Device::flex();
     device.seed(7);

@@ -23,6 +23,7 @@ use super::error::{FinetuneError, write_whole};
 use super::head_file::{self, HeadSetDescription};
 use super::heads::{Batch, Heads, Rows};
 use super::initial::initial_heads;
+use super::linear::Precision;
 use super::model::Backbone;
 use super::plot::loss_curve;
 use super::step::{Bits, evaluate, gradients};
@@ -180,7 +181,10 @@ struct Run<'a> {
     latents: &'a Latents,
     validation: Vec<Chunk>,
     description: HeadSetDescription,
+    /// For validation.
     backbone: Backbone,
+    /// For training steps.
+    training_backbone: Backbone,
     rows: Rows,
     heads: Heads,
     optimizer: ModuleOptimizer,
@@ -211,6 +215,10 @@ impl<'a> Run<'a> {
             return Err(FinetuneError::invalid(folder, message));
         }
         let backbone = Backbone::load(checkpoint, config.arrangement.chunk as usize, device)?;
+        let training_backbone = match t.precision {
+            Precision::F32 => None,
+            Precision::Bf16 => backbone.in_bf16(),
+        };
         let auto = device.clone().autodiff();
         let mut heads = initial_heads(config, checkpoint, &auto)?;
         let mut optimizer = optimizer(t);
@@ -240,6 +248,7 @@ impl<'a> Run<'a> {
             folder,
             latents,
             description,
+            training_backbone: training_backbone.unwrap_or_else(|| backbone.clone()),
             backbone,
             heads,
             optimizer,
@@ -279,7 +288,8 @@ impl<'a> Run<'a> {
         let mut bits = Bits::new(self.rows.vocabularies().len());
         let mut sum = None;
         for batch in batches {
-            let (of_batch, found) = gradients(&self.backbone, &self.heads, &self.rows, batch, 1.0 / symbols as f64)?;
+            let (of_batch, found) =
+                gradients(&self.training_backbone, &self.heads, &self.rows, batch, 1.0 / symbols as f64)?;
             bits += &of_batch;
             sum = Some(match sum {
                 Some(sum) => found.plus(sum),

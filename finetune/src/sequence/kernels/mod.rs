@@ -4,6 +4,7 @@
 //! tensor operations ([`composed`]), which also serve as the reference of the tests. All work on rows: \[B·T, width\].
 
 pub(crate) mod attention;
+pub(super) mod bfloat;
 pub(super) mod composed;
 mod matrix;
 mod rows;
