@@ -3,6 +3,8 @@
 mod batch;
 mod decode;
 mod encode;
+#[cfg(feature = "eval")]
+mod eval;
 mod exit;
 mod files;
 mod inspect;
@@ -35,6 +37,8 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Train(train::Train),
+    #[cfg(feature = "eval")]
+    Eval(eval::Eval),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -45,6 +49,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
+        #[cfg(feature = "eval")]
+        Command::Eval(eval) => eval.run(),
     };
     match result {
         Ok(exit) => exit,
