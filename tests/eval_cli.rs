@@ -202,7 +202,7 @@ fn bad_input_is_named() {
     assert!(image(&set, &["--qualities", "50,20"], 2).contains("rise"));
     image("nonsense", &[], 2);
     std::fs::write(dir.path().join("a.png"), "no image").unwrap();
-    assert!(image(&set, &[], 3).contains("a.png"));
+    assert!(image(&set, &[], 4).contains("a.png"));
 
     let curve = |name: &str, results: &str| {
         let file = path(&dir, name);

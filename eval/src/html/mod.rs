@@ -52,7 +52,7 @@ pub fn page(document: &Document, options: &PageOptions) -> String {
                             h2 { (section.heading) }
                             @for run in runs(&section.blocks) {
                                 @if let [block] = run { (render(block, &mut plots)) }
-                                @else { div.row { @for block in run { (render(block, &mut plots)) } } }
+                                @else { div class=(if matches!(run[0], Block::Plot(_)) { "plots" } else { "row" }) { @for block in run { (render(block, &mut plots)) } } }
                             }
                         }
                     }
@@ -64,9 +64,9 @@ pub fn page(document: &Document, options: &PageOptions) -> String {
     markup.into_string()
 }
 
-/// Neighbouring heat maps stand side by side; everything else is alone.
+/// Neighbouring plots and neighbouring heat maps stand side by side where there is room; everything else is alone.
 fn runs(blocks: &[Block]) -> impl Iterator<Item = &[Block]> {
-    blocks.chunk_by(|a, b| matches!((a, b), (Block::HeatMap(_), Block::HeatMap(_))))
+    blocks.chunk_by(|a, b| matches!((a, b), (Block::HeatMap(_), Block::HeatMap(_)) | (Block::Plot(_), Block::Plot(_))))
 }
 
 fn render(block: &Block, plots: &mut usize) -> Markup {

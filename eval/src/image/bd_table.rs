@@ -18,7 +18,7 @@ pub fn default_anchors(curves: &[Curve]) -> Vec<String> {
 /// Every curve against every anchor, by every measure and method.
 pub fn bd_entries(curves: &[Curve], anchors: &[String]) -> Vec<BdEntry> {
     let mut entries = Vec::new();
-    for anchor in curves.iter().filter(|c| anchors.contains(&c.name)) {
+    for anchor in anchors.iter().filter_map(|name| curves.iter().find(|c| c.name == *name)) {
         for test in curves.iter().filter(|c| c.name != anchor.name) {
             for metric in METRICS {
                 if anchor.results.contains_key(metric) && test.results.contains_key(metric) {

@@ -178,7 +178,9 @@ fn bd_table(anchor: &str, metric: &str, entries: &[&BdEntry], folded: bool) -> T
     let rows = tests
         .into_iter()
         .map(|test| {
-            let mut row = vec![Cell::new(test)];
+            let own = test.starts_with("lmcodec");
+            let name = Cell::new(test);
+            let mut row = vec![if own { name.strong() } else { name }];
             for method in METHODS {
                 let Some(entry) = find(test, method) else {
                     row.push(Cell::number(None, 2));
@@ -193,7 +195,7 @@ fn bd_table(anchor: &str, metric: &str, entries: &[&BdEntry], folded: bool) -> T
                 }
                 let low = delta.is_some_and(|d| d.low_overlap && d.value.is_some());
                 cell = cell.caution(low);
-                row.push(if test.starts_with("lmcodec") && method == Method::Pchip { cell.strong() } else { cell });
+                row.push(if own && method == Method::Pchip { cell.strong() } else { cell });
             }
             let pchip = find(test, Method::Pchip);
             let images = pchip.map_or(0, |e| e.images);

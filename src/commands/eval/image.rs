@@ -6,8 +6,8 @@ use clap::Args;
 use lmcodec_eval::image::anchors::{AnchorOptions, anchors};
 use lmcodec_eval::image::csv::to_csv;
 use lmcodec_eval::image::document::document;
-use lmcodec_eval::image::measure::{RunOptions, run};
-use lmcodec_eval::image::source::ImageSet;
+use lmcodec_eval::image::measure::{RunError, RunOptions, run};
+use lmcodec_eval::image::source::{ImageSet, SourceError};
 use lmcodec_eval::peers::{installed_recompressors, missing_peers};
 use lmcodec_eval::recompression::Recompressor;
 
@@ -84,7 +84,7 @@ impl ImageArgs {
             thumbnails: self.thumbnails.then_some(THUMBNAIL),
         };
         let bar = progress_bar(sets.iter().map(|s| s.files.len() as u64).sum());
-        let report = run(&sets, &anchors, &recompressors, Some(&own), &options, &|| bar.inc(1)).or_exit(Exit::Io)?;
+        let report = run(&sets, &anchors, &recompressors, Some(&own), &options, &|| bar.inc(1)).map_err(fault)?;
         bar.finish_and_clear();
         for failure in report.sets.iter().flat_map(|s| &s.failures) {
             eprintln!("lmcodec: {failure}");
@@ -99,4 +99,14 @@ impl ImageArgs {
         }
         folder.write(&report, &to_csv(&report), &document(&report))
     }
+}
+
+fn fault(error: RunError) -> Failure {
+    let exit = match &error {
+        RunError::Source(SourceError::Image { .. } | SourceError::Transparent { .. }) => Exit::Malformed,
+        RunError::Source(SourceError::TooLarge { .. }) => Exit::Limit,
+        RunError::Source(_) => Exit::Io,
+        RunError::Threads(_) => Exit::Failure,
+    };
+    Failure::new(exit, error.to_string())
 }
