@@ -182,6 +182,15 @@ fn image_report_is_whole_without_other_programs() {
     let (text, _) = expect(&["compare", &curve, &json, "--test-curve", "lmcodec-420"], 0);
     assert!(text.contains("lmcodec-420 against jpeg-420"), "{text}");
 
+    // A report renders again to the same files; two become one.
+    let (again, both) = (path(&dir, "again"), path(&dir, "both"));
+    expect(&["render", &json, "-o", &again], 0);
+    assert_eq!(std::fs::read_to_string(Path::new(&again).join("report.html")).unwrap(), html);
+    assert_eq!(std::fs::read_to_string(Path::new(&again).join("report.json")).unwrap(), file("report.json"));
+    expect(&["render", &json, &json, "-o", &both, "--title", "Two"], 0);
+    assert!(std::fs::read_to_string(Path::new(&both).join("report.md")).unwrap().contains("4 images in the 2 sets"));
+    assert!(expect(&["render", &curve, "-o", &path(&dir, "none")], 4).1.contains("tiny-jpeg-420.json"));
+
     // The paper's tables take what is there.
     let paper = path(&dir, "paper");
     expect(&["paper", "--results", &out, "-o", &paper], 0);

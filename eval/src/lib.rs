@@ -9,7 +9,7 @@
 //! | [`report`], [`markdown`], [`recompression_document`] | the table as data (JSON), as Markdown, as a document |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
-//! | [`distortion`] | two images → MSE, PSNR |
+//! | [`metrics`] | images, signals → PSNR, MS-SSIM, … |
 //! | [`rate_points`] | curve files in CompressAI's shape |
 //! | [`bd_rate`] | two curves → BD-rate, BD-quality |
 //! | [`compare`] | two result files → BD-rates by all methods, with bootstrap intervals over the images |
@@ -24,7 +24,6 @@ pub mod bd_rate;
 pub mod bit_cost;
 pub mod compare;
 pub mod csv_text;
-pub mod distortion;
 pub mod document;
 pub mod environment_block;
 pub mod html;
@@ -34,6 +33,7 @@ pub mod jpeg_size;
 #[cfg(feature = "lepton")]
 pub mod lepton;
 pub mod markdown;
+pub mod metrics;
 pub mod paper;
 pub mod peers;
 pub mod peers_csv;

@@ -24,10 +24,10 @@ pub fn document(report: &ImageReport) -> Document {
     sections.push(Section { heading: "How it was measured".into(), blocks: provenance(report) });
     let images: usize = report.sets.iter().map(|s| s.images.len()).sum();
     let lead = format!(
-        "{images} images in {} of {}. Rates are whole files; every file was decoded by its codec's own decoder, and quality is \
+        "{images} images in {} {}. Rates are whole files; every file was decoded by its codec's own decoder, and quality is \
          that of the 8-bit pixels. Recompressed JPEG files (lmcodec, jpegtran, JPEG XL transcoding, Lepton) came back byte \
          for byte and have the quality of the JPEG file: they shift the rate at equal distortion.",
-        if report.sets.len() == 1 { "the set".to_string() } else { format!("{} sets", report.sets.len()) },
+        if report.sets.len() == 1 { "the set".to_string() } else { format!("the {} sets", report.sets.len()) },
         report.sets.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
     );
     Document { title: report.title.clone(), lead, sections }

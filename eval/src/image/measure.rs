@@ -11,6 +11,7 @@ use crate::process::own_resident_bytes;
 use crate::recompression::{Measured, Recompressor};
 use crate::report::Environment;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use thiserror::Error;
@@ -127,10 +128,11 @@ impl Plan<'_> {
             costs: Vec::new(),
             failures: Vec::new(),
         };
+        let mut known = KnownQualities::default();
         for (c, codec) in self.codecs.iter().enumerate() {
             for setting in codec.settings() {
                 let hide = codec.in_process() && threads > 1;
-                match pixel_point(&**codec, image, setting, hide) {
+                match pixel_point(&**codec, image, setting, hide, &mut known) {
                     Ok((point, file)) => {
                         for (r, curve) in self.recompressed.iter().enumerate().filter(|(_, curve)| curve.0 == c) {
                             self.recompress(curve, self.codecs.len() + r, &file, &point, threads, &mut result);
@@ -251,16 +253,25 @@ impl Plan<'_> {
     }
 }
 
+/// Qualities of one image by the SHA-256 of decoded samples: JPEG's variants of one quality decode to the same pixels.
+type KnownQualities = BTreeMap<[u8; 32], BTreeMap<String, f64>>;
+
 /// Encodes, decodes and compares one image at one setting; returns the point and the file.
 fn pixel_point(
     codec: &dyn PixelCodec,
     image: &SourceImage,
     setting: &str,
     hide_cpu: bool,
+    known: &mut KnownQualities,
 ) -> Result<(Point, Vec<u8>), String> {
     let coded = codec.encode(&image.pixels, setting).map_err(|e| format!("encode: {e}"))?;
     let (decoded, cost) = codec.decode(&coded.bytes).map_err(|e| format!("decode: {e}"))?;
-    let quality = qualities(&image.pixels, &decoded).map_err(|e| e.to_string())?;
+    let key: [u8; 32] = Sha256::digest(&decoded.rgb).into();
+    let quality = match known.get(&key) {
+        Some(quality) => quality.clone(),
+        None => qualities(&image.pixels, &decoded).map_err(|e| e.to_string())?,
+    };
+    known.insert(key, quality.clone());
     let bytes = coded.bytes.len() as u64;
     let point = Point {
         setting: setting.into(),

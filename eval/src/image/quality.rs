@@ -1,7 +1,9 @@
 //! The measures of quality that a rate point gets, by the names that CompressAI uses.
 
 use super::source::Pixels;
-use crate::distortion::{DistortionError, Image8, Layout, psnr_luma, psnr_rgb};
+pub use crate::metrics::ms_ssim::ms_ssim_db;
+use crate::metrics::ms_ssim::{MsSsimError, ms_ssim};
+use crate::metrics::psnr::{DistortionError, Image8, Layout, psnr_luma, psnr_rgb};
 use std::collections::BTreeMap;
 
 /// PSNR over the samples of R, G and B, in dB.
@@ -25,18 +27,20 @@ pub fn label(metric: &str) -> String {
 }
 
 /// Every measure of `decoded` against `source`. Infinite values (equal images) are left out: they have no place on a curve.
+/// MS-SSIM is left out for images that are too small for its five scales.
 pub fn qualities(source: &Pixels, decoded: &Pixels) -> Result<BTreeMap<String, f64>, DistortionError> {
     fn view(p: &Pixels) -> Result<Image8<'_>, DistortionError> {
         Image8::new(p.width as usize, p.height as usize, Layout::Rgb, &p.rgb)
     }
     let (a, b) = (view(source)?, view(decoded)?);
-    let values = [(PSNR_RGB, psnr_rgb(&a, &b)?), (PSNR_Y, psnr_luma(&a, &b)?)];
+    let mut values = vec![(PSNR_RGB, psnr_rgb(&a, &b)?), (PSNR_Y, psnr_luma(&a, &b)?)];
+    match ms_ssim(&a, &b) {
+        // An MS-SSIM of 1 has no place on a scale in dB.
+        Ok(value) if value < 1.0 => values.push((MS_SSIM, value)),
+        Ok(_) | Err(MsSsimError::TooSmall { .. }) => {}
+        Err(MsSsimError::Images(error)) => return Err(error),
+    }
     Ok(values.into_iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.to_string(), v)).collect())
-}
-
-/// MS-SSIM in dB.
-pub fn ms_ssim_db(value: f64) -> f64 {
-    -10.0 * (1.0 - value).log10()
 }
 
 #[cfg(test)]
@@ -52,5 +56,18 @@ mod tests {
         let c = Pixels { width: 1, height: 2, ..a.clone() };
         assert!(qualities(&a, &c).is_err());
         assert!((ms_ssim_db(0.99) - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ms_ssim_is_there_where_five_scales_fit() {
+        let image = |size: u32, step: u32| Pixels {
+            width: size,
+            height: size,
+            rgb: (0..3 * size * size).map(|i| (i * step % 251) as u8).collect(),
+        };
+        assert!(!qualities(&image(160, 1), &image(160, 2)).unwrap().contains_key(MS_SSIM));
+        let large = qualities(&image(161, 1), &image(161, 2)).unwrap();
+        assert!(large[MS_SSIM] < 0.9, "{large:?}");
+        assert!(!qualities(&image(161, 1), &image(161, 1)).unwrap().contains_key(MS_SSIM));
     }
 }

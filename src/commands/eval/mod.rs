@@ -9,6 +9,7 @@ mod outputs;
 mod paper;
 mod ppm;
 mod recompress;
+mod render;
 mod sets;
 mod speed;
 
@@ -35,6 +36,7 @@ enum Command {
     BdRate(bd_rate::BdRateArgs),
     Compare(compare::CompareArgs),
     Paper(paper::PaperArgs),
+    Render(render::RenderArgs),
     Ppm(ppm::PpmArgs),
     #[command(hide = true)]
     Codec(codec::CodecArgs),
@@ -49,6 +51,7 @@ impl Eval {
             Command::BdRate(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Paper(args) => args.run(),
+            Command::Render(args) => args.run(),
             Command::Ppm(args) => args.run(),
             Command::Codec(args) => args.run(),
         }?;
