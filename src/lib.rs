@@ -21,6 +21,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod bit_cost;
 pub mod container;
 mod decode;
 mod encode;
@@ -33,6 +34,7 @@ pub mod segments;
 pub mod sniff;
 mod stored;
 
+pub use bit_cost::{BitCost, ComponentCost, bit_cost};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use encode::{encode, store};
 pub use error::Error;

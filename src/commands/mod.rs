@@ -4,6 +4,8 @@ mod batch;
 mod datasets;
 mod decode;
 mod encode;
+#[cfg(feature = "eval")]
+mod eval;
 mod exit;
 mod files;
 mod inspect;
@@ -37,6 +39,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Train(train::Train),
     Datasets(datasets::Datasets),
+    #[cfg(feature = "eval")]
+    Eval(eval::Eval),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -48,6 +52,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
         Command::Datasets(datasets) => datasets.run(),
+        #[cfg(feature = "eval")]
+        Command::Eval(eval) => eval.run(),
     };
     match result {
         Ok(exit) => exit,

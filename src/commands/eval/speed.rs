@@ -1,16 +1,19 @@
-//! `lmcodec-eval speed`: CPU seconds and peak memory of lmcodec and its peers, in paired runs.
+//! `lmcodec eval speed`: CPU seconds and peak memory of lmcodec and its peers, in paired runs.
 
-use super::{CommandResult, json, progress_bar, write_output};
-use clap::Args;
-use lmcodec_eval::peers::installed_peers;
-use lmcodec_eval::speed::{SpeedReport, measure_speed};
-use lmcodec_eval::under_test::{codecs_under_test, external};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+use lmcodec_eval::peers::installed_peers;
+use lmcodec_eval::speed::{SpeedReport, measure_speed};
+
+use super::lmcodec_codec::{LmcodecCodec, as_process};
+use super::{OrExit, outputs, progress_bar, read};
+use crate::commands::exit::{Exit, Failure};
+
 /// Median CPU seconds and peak memory over paired runs of every codec that is installed.
 #[derive(Debug, Args)]
-pub struct SpeedArgs {
+pub(super) struct SpeedArgs {
     /// JPEG files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -31,29 +34,25 @@ pub struct SpeedArgs {
     json: bool,
 }
 
-/// Runs the subcommand.
-pub fn run(args: &SpeedArgs) -> CommandResult {
-    let program = std::env::current_exe()?;
-    let model = args.model.as_ref().map(std::fs::canonicalize).transpose()?;
-    let mut codecs = Vec::new();
-    if !args.no_lmcodec {
-        let own = codecs_under_test(model.as_deref())?;
-        codecs.extend(own.iter().map(|c| external(&program, &**c, model.as_deref())));
+impl SpeedArgs {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let mut codecs = Vec::new();
+        if !self.no_lmcodec {
+            let model = self.model.as_deref();
+            codecs.push(as_process(&LmcodecCodec::new(model)?, model)?);
+        }
+        codecs.extend(installed_peers());
+        let files = self
+            .files
+            .iter()
+            .map(|path| Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), read(path)?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let bar = progress_bar((files.len() * self.runs) as u64);
+        let report = measure_speed(&codecs, &files, self.runs, &self.anchor, &|| bar.inc(1)).or_exit(Exit::Failure)?;
+        bar.finish_and_clear();
+        let text = if self.json { outputs::json(&report)? } else { table(&report).into_bytes() };
+        outputs::write(Path::new("-"), &text, false)
     }
-    codecs.extend(installed_peers());
-    let files = args
-        .files
-        .iter()
-        .map(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((name, std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?))
-        })
-        .collect::<Result<Vec<_>, String>>()?;
-    let bar = progress_bar((files.len() * args.runs) as u64);
-    let report = measure_speed(&codecs, &files, args.runs, &args.anchor, &|| bar.inc(1))?;
-    bar.finish_and_clear();
-    let text = if args.json { json(&report)? } else { table(&report).into_bytes() };
-    write_output(Path::new("-"), &text, false)
 }
 
 fn table(report: &SpeedReport) -> String {
