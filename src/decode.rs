@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use lmcodec_codecs::codes::{self, CodeArray};
 use lmcodec_codecs::jpeg::side::{Deviations, Element, HuffmanCodes};
 use lmcodec_codecs::jpeg::{self, JpegError, JpegImage, SideInformation};
 
+use crate::codes::decode_codes;
 use crate::container::{Checksum, Content, Header, JpegContent, payload};
 use crate::error::Error;
 use crate::models::Model;
@@ -33,6 +35,7 @@ pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f
     }
     let original = match decoded.content {
         Decoded::Stored(original) => original,
+        Decoded::Codes(array) => codes::write(&array)?,
         Decoded::Jpeg(image) => jpeg::write(&image).map_err(|error| {
             Error::malformed(
                 decoded.header.side_offset(),
@@ -76,22 +79,33 @@ pub fn verify(bytes: &[u8], against: Option<&[u8]>, options: &DecodeOptions) -> 
 /// What [`salvage`] recovered.
 #[derive(Debug, Clone)]
 pub struct Salvaged {
-    /// A JPEG file; the original's bytes if `faults` is empty.
+    /// A file of the original's kind; the original's bytes if `faults` is empty.
     pub bytes: Vec<u8>,
     /// Segments of the file.
     pub segments: usize,
-    /// The segments that were lost; their part of the picture is gray.
+    /// The segments that were lost; their part of the picture is gray, their codes are 0.
     pub faults: Vec<SegmentFault>,
 }
 
-/// Decodes what can be decoded of a modelled JPEG file whose header is whole; the rest becomes gray.
+/// Decodes what can be decoded of a modelled file whose header is whole. Lost parts of a JPEG file become gray, lost codes 0.
 ///
 /// # Errors
 /// As [`decode`] for what cannot be salvaged: a damaged header, a damaged stored payload, an unknown model.
 pub fn salvage(bytes: &[u8], options: &DecodeOptions) -> Result<Salvaged, Error> {
     let decoded = open(bytes, options, 0.0..1.0)?;
-    let Decoded::Jpeg(mut image) = decoded.content else {
-        return Ok(Salvaged { bytes: decode(bytes, options)?, segments: decoded.segments, faults: Vec::new() });
+    let mut image = match decoded.content {
+        Decoded::Stored(bytes) => {
+            check_original(&bytes, &decoded.header)?;
+            return Ok(Salvaged { bytes, segments: decoded.segments, faults: Vec::new() });
+        }
+        Decoded::Codes(array) => {
+            let original = codes::write(&array)?;
+            if decoded.faults.is_empty() {
+                check_original(&original, &decoded.header)?;
+            }
+            return Ok(Salvaged { bytes: original, segments: decoded.segments, faults: decoded.faults });
+        }
+        Decoded::Jpeg(image) => image,
     };
     let fault = |error| Error::of_jpeg(error, decoded.header.side_offset());
     let original = match jpeg::write(&image) {
@@ -147,6 +161,7 @@ pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits)
 
 enum Decoded {
     Stored(Vec<u8>),
+    Codes(CodeArray),
     Jpeg(JpegImage),
 }
 
@@ -174,6 +189,10 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
             let model = options.models.find(content.model)?;
             let (image, faults) = decode_segments(content, &header, &payloads, &model, options, share)?;
             (Decoded::Jpeg(image), faults)
+        }
+        Content::Codes(content) => {
+            let (array, faults) = decode_codes(content, &header, &payloads, options, share)?;
+            (Decoded::Codes(array), faults)
         }
     };
     Ok(Open { header, content, segments, faults })

@@ -60,6 +60,7 @@ pub fn store(bytes: &[u8], reason: impl Into<String>, options: &EncodeOptions) -
         notes: Vec::new(),
         converted_from: None,
         original_bytes: bytes.len(),
+        symbols: None,
     })
 }
 
@@ -106,5 +107,6 @@ fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> 
         notes: Vec::new(),
         converted_from: None,
         original_bytes: original.len(),
+        symbols: None,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lmcodec_codecs::codes::CodesError;
 use lmcodec_codecs::jpeg::JpegError;
 use lmcodec_entropy::error::{KernelUnavailable, ModelError};
 use thiserror::Error;
@@ -90,6 +91,9 @@ pub enum Error {
         /// What differs, and where.
         what: String,
     },
+    /// A file of codebook indices that cannot be read, or codes that do not fit what is said of them.
+    #[error("codes: {0}")]
+    Codes(#[source] CodesError),
     /// An image in another format than JPEG could not be read or written.
     #[error("image: {0}")]
     Image(String),
@@ -111,6 +115,12 @@ impl Error {
             JpegError::Limit { what, found, allowed } => Self::Limit { what, found, allowed },
             other => Self::malformed(base, other.to_string()),
         }
+    }
+}
+
+impl From<CodesError> for Error {
+    fn from(error: CodesError) -> Self {
+        Self::Codes(error)
     }
 }
 

@@ -4,6 +4,7 @@ use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use serde::Serialize;
 
+use crate::codes::{CodesInspection, inspect_codes, open_codes};
 use crate::container::{Compressor, Content, Header, JpegContent, VERSION, payload};
 use crate::decode::{OpenedJpeg, open_jpeg};
 use crate::error::Error;
@@ -27,9 +28,12 @@ pub struct Inspection {
     /// `raw` or `brotli`, for stored files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compressor: Option<&'static str>,
-    /// For modelled files.
+    /// For modelled JPEG files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jpeg: Option<JpegInspection>,
+    /// For files of codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codes: Option<CodesInspection>,
     /// The payloads.
     pub segments: Vec<SegmentInspection>,
 }
@@ -107,6 +111,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
             intact: payload(bytes, range, *entry).is_ok(),
         })
         .collect();
+    let mut codes = None;
     let (mode, compressor, jpeg) = match &header.content {
         Content::Stored(Compressor::Raw) => ("stored", Some("raw"), None),
         Content::Stored(Compressor::Brotli) => ("stored", Some("brotli"), None),
@@ -119,6 +124,10 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
             }
             ("modelled", None, Some(inspect_jpeg(content, &opened, options)))
         }
+        Content::Codes(content) => {
+            codes = Some(inspect_codes(content, &open_codes(content, &header, &options.limits)?));
+            ("modelled", None, None)
+        }
     };
     Ok(Inspection {
         format_version: VERSION,
@@ -129,6 +138,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         header_bytes,
         compressor,
         jpeg,
+        codes,
         segments,
     })
 }

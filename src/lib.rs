@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod bit_cost;
+mod codes;
 pub mod container;
 mod decode;
 mod encode;
@@ -35,10 +36,12 @@ pub mod sniff;
 mod stored;
 
 pub use bit_cost::{BitCost, ComponentCost, bit_cost};
+pub use codes::{CodesInspection, CodesMedium, CodesOptions, DEFAULT_SEGMENT_CODES, encode_codes};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use encode::{encode, store};
 pub use error::Error;
 pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect, libjpeg_quality};
+pub use lmcodec_codecs::codes::CodesError;
 pub use lmcodec_codecs::jpeg::Subsampling;
 pub use lmcodec_entropy::llama::Kernel;
 pub use models::{Model, ModelId, ModelRegistry, default_model};

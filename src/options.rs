@@ -38,12 +38,14 @@ pub struct Limits {
     pub jpeg: jpeg::Limits,
     /// The largest original file, in bytes.
     pub max_original_bytes: u64,
+    /// Most codes of a file of codebook indices; each takes two bytes while it is worked on.
+    pub max_codes: u64,
 }
 
 impl Default for Limits {
-    /// As [`jpeg::Limits`]; originals of up to 1 GiB.
+    /// As [`jpeg::Limits`]; originals of up to 1 GiB, up to 2^28 codes.
     fn default() -> Self {
-        Self { jpeg: jpeg::Limits::default(), max_original_bytes: 1 << 30 }
+        Self { jpeg: jpeg::Limits::default(), max_original_bytes: 1 << 30, max_codes: 1 << 28 }
     }
 }
 
@@ -154,6 +156,8 @@ pub struct Encoded {
     pub notes: Vec<String>,
     /// The input's format where it was no JPEG file: it has been converted.
     pub converted_from: Option<&'static str>,
-    /// The JPEG file that decoding gives back, in bytes: the input's size unless it was converted.
+    /// The file that decoding gives back, in bytes: the input's size unless it was converted.
     pub original_bytes: usize,
+    /// Symbols that were coded, where each latent is one.
+    pub symbols: Option<u64>,
 }

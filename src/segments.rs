@@ -21,16 +21,28 @@ use crate::options::{Execution, Progress};
 pub struct SegmentFault {
     /// Index of the segment.
     pub segment: usize,
-    /// The lines of the image that it holds.
-    pub lines: Range<u32>,
+    /// What it holds.
+    pub place: SegmentPlace,
     /// What was found.
     pub what: String,
 }
 
+/// What a segment holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SegmentPlace {
+    /// Lines of an image.
+    Lines(Range<u32>),
+    /// Codes, counted in the order in which they are coded.
+    Codes(Range<usize>),
+}
+
 impl fmt::Display for SegmentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Range { start, end } = self.lines;
-        write!(f, "segment {} (lines {start}..{end}): {}", self.segment, self.what)
+        let (kind, start, end) = match &self.place {
+            SegmentPlace::Lines(Range { start, end }) => ("lines", *start as usize, *end as usize),
+            SegmentPlace::Codes(Range { start, end }) => ("codes", *start, *end),
+        };
+        write!(f, "segment {} ({kind} {start}..{end}): {}", self.segment, self.what)
     }
 }
 
@@ -147,7 +159,7 @@ pub(crate) fn encode(
     in_parallel(execution, bands.count(), |segment| {
         let mut coder = SegmentCoder::new(model.llama(), isa)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
-        let mut sink = Metered { coder: RangeEncoder::new(), meter, pending: 0 };
+        let mut sink = Metered::new(RangeEncoder::new(), meter);
         coder.encode(&mut bands.planes(segment, image), &mut sink);
         Ok(sink.coder.finish())
     })
@@ -187,7 +199,7 @@ pub(crate) fn decode(
         let mut coder = SegmentCoder::new(model.llama(), isa)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut planes = bands.zeroed(segment, blank);
-        let mut source = Metered { coder: RangeDecoder::new(bytes), meter, pending: 0 };
+        let mut source = Metered::new(RangeDecoder::new(bytes), meter);
         let result = coder.decode(&mut planes, &mut source).map_err(|error| error.to_string());
         let result = result.and_then(|()| source.coder.finish().map_err(|error| error.to_string()));
         Ok(result.map(|()| planes))
@@ -196,14 +208,14 @@ pub(crate) fn decode(
     for (segment, decoded) in decoded.into_iter().enumerate() {
         match decoded {
             Ok(planes) => bands.fill(segment, &planes, image),
-            Err(what) => faults.push(SegmentFault { segment, lines: bands.lines(segment), what }),
+            Err(what) => faults.push(SegmentFault { segment, place: SegmentPlace::Lines(bands.lines(segment)), what }),
         }
     }
     Ok(faults)
 }
 
 /// `work(0..count)` in order, on as many threads as the caller allows.
-fn in_parallel<T: Send>(
+pub(crate) fn in_parallel<T: Send>(
     execution: &Execution,
     count: usize,
     work: impl Fn(usize) -> Result<T, Error> + Sync,
@@ -250,7 +262,12 @@ impl Meter {
         Self { progress: execution.progress.clone(), expected, done: AtomicU64::new(0), share }
     }
 
-    fn add(&self, symbols: u32) {
+    /// A meter for a known number of symbols.
+    pub(crate) fn of_symbols(execution: &Execution, expected: u64, share: Range<f64>) -> Self {
+        Self { progress: execution.progress.clone(), expected, done: AtomicU64::new(0), share }
+    }
+
+    pub(crate) fn add(&self, symbols: u32) {
         let Some(progress) = &self.progress else { return };
         let done = self.done.fetch_add(u64::from(symbols), Ordering::Relaxed) + u64::from(symbols);
         let fraction = (done as f64 / self.expected.max(1) as f64).min(1.0);
@@ -259,13 +276,17 @@ impl Meter {
 }
 
 /// A coder whose symbols are counted.
-struct Metered<'a, C> {
-    coder: C,
+pub(crate) struct Metered<'a, C> {
+    pub(crate) coder: C,
     meter: &'a Meter,
     pending: u32,
 }
 
-impl<C> Metered<'_, C> {
+impl<'a, C> Metered<'a, C> {
+    pub(crate) fn new(coder: C, meter: &'a Meter) -> Self {
+        Self { coder, meter, pending: 0 }
+    }
+
     #[inline]
     fn count(&mut self) {
         self.pending += 1;

@@ -5,6 +5,7 @@ mod synthetic;
 use std::sync::Arc;
 
 use lmcodec::container::{Checksum, Content, Header, JpegContent, Payload};
+use lmcodec::segments::SegmentPlace;
 use lmcodec::{DecodeOptions, EncodeOptions, Error, Model, decode, encode, inspect, salvage, verify};
 use lmcodec_codecs::jpeg::{self, Limits, PixelFormat, encode_planes};
 use synthetic::{decode_options, encode_options, jpeg_file, model, model_bytes, pixels};
@@ -101,7 +102,7 @@ fn damage_names_the_segment_and_its_lines() {
     let (_, file) = damaged_file();
     let error = decode(&file, &decode_options()).expect_err("damaged");
     let Error::DamagedSegments { segments: 4, faults } = &error else { panic!("{error}") };
-    assert_eq!((faults.len(), faults[0].segment, faults[0].lines.clone()), (1, 1, 64..128));
+    assert_eq!((faults.len(), faults[0].segment, faults[0].place.clone()), (1, 1, SegmentPlace::Lines(64..128)));
     assert!(error.to_string().starts_with("1 of 4 segments damaged: segment 1 (lines 64..128): "), "{error}");
     let inspection = inspect(&file, &decode_options()).expect("the header is whole");
     assert_eq!(inspection.segments.iter().map(|s| s.intact).collect::<Vec<_>>(), [true, false, true, true]);

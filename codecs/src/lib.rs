@@ -4,9 +4,11 @@
 //! medium into integers ("latents") plus the side information that is needed to get the
 //! identical bytes back, and the integers into the medium again.
 //!
+//! * [`codes`]: `.npy` and `.safetensors` files of codebook indices (VQ, RVQ) to codes and back, byte for byte;
 //! * [`jpeg`]: JPEG files to quantized DCT coefficients and back, byte for byte; the forward
 //!   DCT and quantization that turn any other image into such coefficients.
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod codes;
 pub mod jpeg;

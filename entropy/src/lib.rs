@@ -5,6 +5,7 @@
 //! Every number that decides a bit is an integer, so files decode alike on every machine, kernel and batch size.
 #![deny(missing_docs)]
 
+pub mod adaptive;
 pub mod arrangement;
 pub mod coder;
 pub mod error;

@@ -1,6 +1,6 @@
 //! Exit codes, and failures that carry one.
 
-use lmcodec::Error;
+use lmcodec::{CodesError, Error};
 
 /// The exit codes: part of the interface (`docs/CLI.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +47,12 @@ impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
             Error::Io { .. } => Self::Io,
-            Error::Malformed { .. } | Error::DamagedSegments { .. } | Error::NotAnImage { .. } | Error::Image(_) => {
-                Self::Malformed
-            }
+            Error::Codes(CodesError::Tensor { .. }) => Self::Usage,
+            Error::Malformed { .. }
+            | Error::DamagedSegments { .. }
+            | Error::NotAnImage { .. }
+            | Error::Codes(_)
+            | Error::Image(_) => Self::Malformed,
             Error::Unsupported { .. } | Error::UnknownModel { .. } | Error::Model { .. } => Self::Unsupported,
             Error::Limit { .. } => Self::Limit,
             Error::Option(_) => Self::Usage,

@@ -2,6 +2,7 @@
 //!
 //! This module knows bytes, lengths and checksums and nothing about images.
 
+mod codes;
 mod varint;
 
 use std::ops::Range;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::models::ModelId;
+pub use codes::{CodeMedium, CodesContent, CodesModel};
 use varint::{HeaderReader, put_varint};
 
 /// The first three bytes of every file: "λm" in UTF-8.
@@ -20,6 +22,8 @@ pub const VERSION: u8 = 1;
 const STORED_RAW: u8 = 0;
 const STORED_BROTLI: u8 = 1;
 const JPEG_MODELLED: u8 = 2;
+const VQ_CODES: u8 = 4;
+const RVQ_CODES: u8 = 5;
 /// Least bytes of an entry of the segment table: a length of one byte, a CRC of four.
 const LEAST_ENTRY: usize = 5;
 
@@ -30,6 +34,8 @@ pub enum Content {
     Stored(Compressor),
     /// Segments of JPEG coefficients.
     Jpeg(JpegContent),
+    /// Segments of codebook indices.
+    Codes(CodesContent),
 }
 
 /// How a stored file's payload is compressed.
@@ -103,6 +109,10 @@ impl Header {
             Content::Stored(Compressor::Raw) => STORED_RAW,
             Content::Stored(Compressor::Brotli) => STORED_BROTLI,
             Content::Jpeg(_) => JPEG_MODELLED,
+            Content::Codes(codes) => match codes.medium {
+                CodeMedium::Vq { .. } => VQ_CODES,
+                CodeMedium::Rvq { .. } => RVQ_CODES,
+            },
         });
         put_varint(&mut out, self.original_length);
         out.extend_from_slice(&self.original_checksum.0);
@@ -111,6 +121,10 @@ impl Header {
             put_varint(&mut out, jpeg.side.len() as u64);
             out.extend_from_slice(&jpeg.side);
             put_varint(&mut out, u64::from(jpeg.rows_per_segment));
+            put_varint(&mut out, self.payloads.len() as u64);
+        }
+        if let Content::Codes(codes) = &self.content {
+            codes.put(&mut out);
             put_varint(&mut out, self.payloads.len() as u64);
         }
         for payload in &self.payloads {
@@ -126,11 +140,14 @@ impl Header {
     pub(crate) fn side_offset(&self) -> usize {
         let mut before = MAGIC.to_vec();
         put_varint(&mut before, self.original_length);
-        if let Content::Jpeg(jpeg) = &self.content {
-            put_varint(&mut before, jpeg.side.len() as u64);
-        }
+        let (model, side) = match &self.content {
+            Content::Jpeg(jpeg) => (16, jpeg.side.len()),
+            Content::Codes(codes) => (if codes.model == CodesModel::Adaptive { 1 } else { 17 }, codes.side.len()),
+            Content::Stored(_) => (0, 0),
+        };
+        put_varint(&mut before, side as u64);
         // Version, content, checksum, model.
-        before.len() + 1 + 1 + 8 + 16
+        before.len() + 1 + 1 + 8 + model
     }
 
     /// Reads the header at the start of a file. Returns it and its length, which is the offset of the first payload.
@@ -162,11 +179,15 @@ impl Header {
                 let (jpeg, count) = read_jpeg(&mut reader)?;
                 (Content::Jpeg(jpeg), count)
             }
+            VQ_CODES | RVQ_CODES => {
+                let codes = CodesContent::read(&mut reader, kind == RVQ_CODES)?;
+                (Content::Codes(codes), length(&mut reader, "the number of segments")?)
+            }
             other => {
                 return Err(Error::Unsupported {
                     what: "content",
                     found: other.to_string(),
-                    supported: format!("{STORED_RAW}..={JPEG_MODELLED}"),
+                    supported: format!("{STORED_RAW}..={JPEG_MODELLED}, {VQ_CODES}, {RVQ_CODES}"),
                 });
             }
         };
@@ -305,13 +326,22 @@ mod tests {
             side in proptest::collection::vec(any::<u8>(), 0..300),
             rows_per_segment in 1u32..,
             payloads in proptest::collection::vec((0..usize::MAX / 2, any::<u32>()), 1..20),
-            kind in 0..3,
+            kind in 0..5,
+            (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), any::<bool>()),
+            vocabularies in proptest::collection::vec(1u32..=65_536, 1..9),
         ) {
             let mut payloads: Vec<_> = payloads.into_iter().map(|(length, crc)| Payload { length, crc }).collect();
             let content = match kind {
                 0 => Content::Stored(Compressor::Raw),
                 1 => Content::Stored(Compressor::Brotli),
-                _ => Content::Jpeg(JpegContent { model: ModelId(model), side, rows_per_segment }),
+                2 => Content::Jpeg(JpegContent { model: ModelId(model), side, rows_per_segment }),
+                _ => Content::Codes(CodesContent {
+                    medium: if kind == 3 { CodeMedium::Vq { height, width } } else { CodeMedium::Rvq { layers_first } },
+                    model: if named { CodesModel::Named(ModelId(model)) } else { CodesModel::Adaptive },
+                    vocabularies: if kind == 3 { vec![rows_per_segment.min(65_536)] } else { vocabularies },
+                    symbols_per_segment: u64::from(rows_per_segment),
+                    side,
+                }),
             };
             if kind < 2 {
                 payloads.truncate(1);

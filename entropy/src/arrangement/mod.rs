@@ -8,9 +8,11 @@
 //! * [`mod@reference`]: an already coded component resampled onto another component's grid (chroma from luma);
 //! * [`features`]: backbone features of a frame, step features of a coefficient, features of the DC stage;
 //! * [`symbols`]: alphabets of the primary and escape symbols;
+//! * [`flat`]: the arrangement without frames, one symbol a position, for sequence Llamas and codebook indices;
 //! * [`logarithm`]: the signed logarithm that compresses values, in integers.
 
 pub mod features;
+pub mod flat;
 pub mod logarithm;
 pub mod plane;
 pub mod reference;

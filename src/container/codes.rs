@@ -1,0 +1,120 @@
+//! What the header of a file of codebook indices says (`docs/FORMAT.md`, "Codes").
+
+use super::length;
+use super::varint::{HeaderReader, put_varint};
+use crate::error::Error;
+use crate::models::ModelId;
+
+/// Number of the adaptive model.
+const ADAPTIVE: u8 = 0;
+/// Number of models that are named by their hash.
+const NAMED: u8 = 1;
+/// Flag: the layers are the last dimension but one.
+const LAYERS_FIRST: u8 = 1;
+/// Most layers that a header may state vocabularies for.
+const MAX_LAYERS: usize = 1024;
+
+/// What the header of a file of codes says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodesContent {
+    /// The medium, and how its codes lie in the array.
+    pub medium: CodeMedium,
+    /// What predicts the codes.
+    pub model: CodesModel,
+    /// Codebook size of every layer, 1..=65536; one entry stands for all layers.
+    pub vocabularies: Vec<u32>,
+    /// Codes of every segment but the last, which has the rest; at least 1.
+    pub symbols_per_segment: u64,
+    /// Serialized side information (`lmcodec_codecs::codes::CodeSide`).
+    pub side: Vec<u8>,
+}
+
+/// How codes lie in their array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeMedium {
+    /// Grids of indices, one after the other.
+    Vq {
+        /// Rows of a grid, at least 1.
+        height: u64,
+        /// Columns of a grid, at least 1.
+        width: u64,
+    },
+    /// RVQ codes: […, steps, layers], or […, layers, steps].
+    Rvq {
+        /// Whether the layers are the last dimension but one.
+        layers_first: bool,
+    },
+}
+
+/// What predicts the codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodesModel {
+    /// Counts that learn from the codes themselves (`lmcodec_entropy::adaptive`); nothing is needed to decode.
+    Adaptive,
+    /// A model file.
+    Named(ModelId),
+}
+
+impl CodesContent {
+    /// Appends everything between the original's checksum and the number of segments.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        match self.model {
+            CodesModel::Adaptive => out.push(ADAPTIVE),
+            CodesModel::Named(id) => {
+                out.push(NAMED);
+                out.extend_from_slice(&id.0);
+            }
+        }
+        put_varint(out, self.side.len() as u64);
+        out.extend_from_slice(&self.side);
+        match self.medium {
+            CodeMedium::Vq { height, width } => {
+                put_varint(out, height);
+                put_varint(out, width);
+                put_varint(out, u64::from(self.vocabularies[0]));
+            }
+            CodeMedium::Rvq { layers_first } => {
+                out.push(if layers_first { LAYERS_FIRST } else { 0 });
+                put_varint(out, self.vocabularies.len() as u64);
+                self.vocabularies.iter().for_each(|&vocabulary| put_varint(out, u64::from(vocabulary)));
+            }
+        }
+        put_varint(out, self.symbols_per_segment);
+    }
+
+    pub(super) fn read(reader: &mut HeaderReader<'_>, rvq: bool) -> Result<Self, Error> {
+        let start = reader.offset();
+        let model = match reader.array("the model's kind")? {
+            [ADAPTIVE] => CodesModel::Adaptive,
+            [NAMED] => CodesModel::Named(ModelId(reader.array("the model's SHA-256")?)),
+            [other] => {
+                return Err(Error::Unsupported {
+                    what: "kind of model for codes",
+                    found: other.to_string(),
+                    supported: format!("{ADAPTIVE} and {NAMED}"),
+                });
+            }
+        };
+        let side = length(reader, "the side information's length")?;
+        let side = reader.take(side, "the side information")?.to_vec();
+        let positive = |reader: &mut HeaderReader<'_>, what: &str, most: u64| {
+            let at = reader.offset();
+            let value = reader.varint(what)?;
+            if (1..=most).contains(&value) { Ok(value) } else { Err(Error::malformed(at, format!("{what}: {value}"))) }
+        };
+        let (medium, layers) = if rvq {
+            let medium = match reader.array("the flags")? {
+                [flags @ 0..=LAYERS_FIRST] => CodeMedium::Rvq { layers_first: flags == LAYERS_FIRST },
+                [flags] => return Err(Error::malformed(start, format!("flags {flags:#04x} of RVQ codes"))),
+            };
+            (medium, positive(reader, "the number of vocabularies", MAX_LAYERS as u64)? as usize)
+        } else {
+            let height = positive(reader, "the rows of a grid", u64::MAX)?;
+            (CodeMedium::Vq { height, width: positive(reader, "the columns of a grid", u64::MAX)? }, 1)
+        };
+        let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
+        let vocabularies = vocabularies.collect::<Result<_, Error>>()?;
+        let symbols_per_segment = positive(reader, "the symbols of a segment", u64::MAX)?;
+        Ok(Self { medium, model, vocabularies, symbols_per_segment, side })
+    }
+}
