@@ -9,7 +9,9 @@
 //! | [`under_test`], [`lmcodec_codec`] | the codecs of this project |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
-//! | [`distortion`] | two images → MSE, PSNR |
+//! | [`metrics`] | two images, signals, transcripts or feature sets → PSNR, MS-SSIM, SSIMULACRA2, FID, SI-SDR, LSD, WER |
+//! | [`latents`] | arrays of latent codes and anchors → real bytes |
+//! | [`speech`] | utterances and codecs → kbps, SI-SDR, LSD |
 //! | [`rate_points`] | curve files in CompressAI's shape |
 //! | [`bd_rate`] | two curves → BD-rate, BD-quality |
 //!
@@ -17,16 +19,18 @@
 #![deny(missing_docs)]
 
 pub mod bd_rate;
-pub mod distortion;
 mod interpolation;
 pub mod jpeg_size;
+pub mod latents;
 pub mod lmcodec_codec;
 pub mod markdown;
+pub mod metrics;
 pub mod peers;
 pub mod peers_csv;
 pub mod process;
 pub mod rate_points;
 pub mod recompression;
 pub mod report;
+pub mod speech;
 pub mod speed;
 pub mod under_test;

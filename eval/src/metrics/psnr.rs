@@ -73,12 +73,33 @@ impl<'a> Image8<'a> {
         Ok(Self { width, height, layout, samples })
     }
 
+    /// Pixels a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// How the samples lie.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The samples, rows from top to bottom.
+    pub fn samples(&self) -> &'a [u8] {
+        self.samples
+    }
+
     fn shape(&self) -> (usize, usize, Layout) {
         (self.width, self.height, self.layout)
     }
 }
 
-fn check(a: &Image8, b: &Image8) -> Result<(), DistortionError> {
+/// Refuses images of different size or layout.
+pub(super) fn check(a: &Image8, b: &Image8) -> Result<(), DistortionError> {
     if a.shape() == b.shape() { Ok(()) } else { Err(DistortionError::Mixed { a: a.shape(), b: b.shape() }) }
 }
 
