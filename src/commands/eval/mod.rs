@@ -4,6 +4,7 @@ mod bd_rate;
 mod codec;
 mod compare;
 mod image;
+mod latents;
 mod lmcodec_codec;
 mod outputs;
 mod paper;
@@ -31,6 +32,7 @@ pub(crate) struct Eval {
 #[derive(Debug, Subcommand)]
 enum Command {
     Image(image::ImageArgs),
+    Latents(latents::LatentsArgs),
     Recompress(recompress::RecompressArgs),
     Speed(speed::SpeedArgs),
     BdRate(bd_rate::BdRateArgs),
@@ -46,6 +48,7 @@ impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             Command::Image(args) => args.run(),
+            Command::Latents(args) => args.run(),
             Command::Recompress(args) => args.run(),
             Command::Speed(args) => args.run(),
             Command::BdRate(args) => args.run(),
