@@ -16,7 +16,10 @@ fn utterance(n: usize, seed: i64) -> Waveform {
 fn anchors_on_made_signals() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for (i, w) in [utterance(20_000, 1), utterance(5001, 2), Waveform { sample_rate: 16_000, samples: vec![0; 1000] }].iter().enumerate() {
+    for (i, w) in [utterance(20_000, 1), utterance(5001, 2), Waveform { sample_rate: 16_000, samples: vec![0; 1000] }]
+        .iter()
+        .enumerate()
+    {
         files.push(folder.path().join(format!("{i}.wav")));
         std::fs::write(&files[i], w.to_wav().unwrap()).unwrap();
         assert_eq!(Waveform::read(&files[i]).unwrap(), *w);
@@ -39,7 +42,8 @@ fn anchors_on_made_signals() {
         }
     }
     // More bits, less distortion.
-    let opus: Vec<f64> = result.codecs.iter().filter(|c| c.name.starts_with("opus")).map(|c| c.mean_si_sdr_db.unwrap()).collect();
+    let opus: Vec<f64> =
+        result.codecs.iter().filter(|c| c.name.starts_with("opus")).map(|c| c.mean_si_sdr_db.unwrap()).collect();
     if let [first, .., last] = opus[..] {
         assert!(last > first, "{opus:?}");
     }
@@ -51,17 +55,26 @@ fn anchors_on_made_signals() {
 fn bad_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.wav");
-    let run = || evaluate_speech(std::slice::from_ref(&path), &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap_err();
+    let run = || {
+        evaluate_speech(std::slice::from_ref(&path), &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap_err()
+    };
     assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Io { .. }, .. }));
     std::fs::write(&path, b"RIFF, but no more").unwrap();
     assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Malformed { .. }, .. }));
     std::fs::write(&path, b"fLaC, but no more").unwrap();
-    assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Malformed { format: "FLAC", .. }, .. }));
-    let spec = hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    assert!(matches!(
+        run(),
+        SpeechEvaluationError::Source { source: WaveformError::Malformed { format: "FLAC", .. }, .. }
+    ));
+    let spec =
+        hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     (0..8).for_each(|_| writer.write_sample(1i16).unwrap());
     writer.finalize().unwrap();
-    assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Unsupported { channels: 2, .. }, .. }));
+    assert!(matches!(
+        run(),
+        SpeechEvaluationError::Source { source: WaveformError::Unsupported { channels: 2, .. }, .. }
+    ));
     std::fs::write(&path, utterance(0, 1).to_wav().unwrap()).unwrap();
     assert!(matches!(run(), SpeechEvaluationError::Empty { .. }));
     let none = evaluate_speech(&[], &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap_err();
@@ -83,7 +96,10 @@ fn librispeech_when_present() {
     let result = evaluate_speech(&files, &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap();
     println!("{} utterances, {:.1} s", result.utterances, result.seconds);
     for c in &result.codecs {
-        println!("{} ({}): {:.2} kbps, SI-SDR {:?}, LSD {:?}", c.name, c.version, c.kbps, c.mean_si_sdr_db, c.mean_lsd_db);
+        println!(
+            "{} ({}): {:.2} kbps, SI-SDR {:?}, LSD {:?}",
+            c.name, c.version, c.kbps, c.mean_si_sdr_db, c.mean_lsd_db
+        );
     }
     assert!(result.codecs.iter().all(|c| c.kbps < 256.0));
 }

@@ -243,14 +243,20 @@ mod tests {
     fn numbers_are_found() {
         let (a, b) = (Path::new("/x/a b.wav"), Path::new("/x/c'd.wav"));
         let last = |template: &str| ExternalCommand::new(template, BOTH).unwrap().score(a, b, &Answer::LastNumber);
-        assert_eq!(last("sh -c 'echo \"MOS-LQO: 4.25 ($#)\" | tr -d \"()\" | cut -c1-13' {reference} {degraded}").unwrap(), 4.25);
+        assert_eq!(
+            last("sh -c 'echo \"MOS-LQO: 4.25 ($#)\" | tr -d \"()\" | cut -c1-13' {reference} {degraded}").unwrap(),
+            4.25
+        );
         assert_eq!(last("printf 'score=1e-1\\n' {reference} {degraded}").unwrap(), 0.1);
-        let visqol =
-            ExternalCommand::new(r"printf 'MOS-LQO:      4.885713\nVNSIM:        0.977704\n' {reference} {degraded}", BOTH)
-                .unwrap();
+        let visqol = ExternalCommand::new(
+            r"printf 'MOS-LQO:      4.885713\nVNSIM:        0.977704\n' {reference} {degraded}",
+            BOTH,
+        )
+        .unwrap();
         assert_eq!(visqol.score(a, b, &Answer::After("MOS-LQO:".into())).unwrap(), 4.885713);
         assert!(visqol.score(a, b, &Answer::After("WER:".into())).is_err());
-        let json = ExternalCommand::new(r#"printf '{"r":"%s","d":"%s","m":[{"v":3}]}' {reference} {degraded}"#, BOTH).unwrap();
+        let json =
+            ExternalCommand::new(r#"printf '{"r":"%s","d":"%s","m":[{"v":3}]}' {reference} {degraded}"#, BOTH).unwrap();
         assert_eq!(json.score(a, b, &Answer::Json("/m/0/v".into())).unwrap(), 3.0);
         assert!(matches!(json.score(a, b, &Answer::Json("/r".into())), Err(ExternalError::Answer { .. })));
         assert!(matches!(last("echo nan {reference}={degraded}"), Err(ExternalError::Answer { .. })));

@@ -125,7 +125,8 @@ impl SpeechCodec for Opus {
     }
     fn encode(&self, source: &Waveform) -> Result<Vec<u8>, SpeechCodecError> {
         let kbps = self.kbps.to_string();
-        let arguments = ["--quiet", "--speech", "--padding", "0", "--discard-comments", "--bitrate", &kbps, "in.wav", "out.opus"];
+        let arguments =
+            ["--quiet", "--speech", "--padding", "0", "--discard-comments", "--bitrate", &kbps, "in.wav", "out.opus"];
         through("opusenc", &arguments, &source.to_wav()?, "in.wav", "out.opus")
     }
     fn decode(&self, coded: &[u8]) -> Result<Waveform, SpeechCodecError> {

@@ -139,21 +139,22 @@ pub fn evaluate_speech(
             progress(done);
         }
     }
-    let codecs = codecs.iter().zip(rows).zip(times).map(|((codec, per_utterance), (encoding_seconds, decoding_seconds))| {
-        let bytes: u64 = per_utterance.iter().map(|u| u.bytes).sum();
-        SpeechCodecResult {
-            name: codec.name(),
-            version: codec.version(),
-            lossless: codec.lossless(),
-            kbps: kbps(bytes, seconds),
-            mean_kbps: per_utterance.iter().map(|u| u.kbps).sum::<f64>() / per_utterance.len() as f64,
-            mean_si_sdr_db: mean(per_utterance.iter().filter_map(|u| u.si_sdr_db)),
-            mean_lsd_db: mean(per_utterance.iter().filter_map(|u| u.lsd_db)),
-            encoding_seconds,
-            decoding_seconds,
-            per_utterance,
-        }
-    });
+    let codecs =
+        codecs.iter().zip(rows).zip(times).map(|((codec, per_utterance), (encoding_seconds, decoding_seconds))| {
+            let bytes: u64 = per_utterance.iter().map(|u| u.bytes).sum();
+            SpeechCodecResult {
+                name: codec.name(),
+                version: codec.version(),
+                lossless: codec.lossless(),
+                kbps: kbps(bytes, seconds),
+                mean_kbps: per_utterance.iter().map(|u| u.kbps).sum::<f64>() / per_utterance.len() as f64,
+                mean_si_sdr_db: mean(per_utterance.iter().filter_map(|u| u.si_sdr_db)),
+                mean_lsd_db: mean(per_utterance.iter().filter_map(|u| u.lsd_db)),
+                encoding_seconds,
+                decoding_seconds,
+                per_utterance,
+            }
+        });
     Ok(SpeechEvaluation { utterances: files.len(), seconds, codecs: codecs.collect() })
 }
 

@@ -80,10 +80,10 @@ impl Waveform {
             if samples.len() == MAX_SAMPLES {
                 return Err(WaveformError::TooLong);
             }
-            samples.push(i16::try_from(sample).map_err(|e| WaveformError::Malformed {
-                format: "FLAC",
-                reason: e.to_string(),
-            })?);
+            samples.push(
+                i16::try_from(sample)
+                    .map_err(|e| WaveformError::Malformed { format: "FLAC", reason: e.to_string() })?,
+            );
         }
         Ok(Self { sample_rate: info.sample_rate, samples })
     }
