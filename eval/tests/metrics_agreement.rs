@@ -46,7 +46,9 @@ fn pair(case: &Value) -> (usize, usize, Vec<u8>, Vec<u8>) {
 #[test]
 fn inputs_equal_those_of_the_script() {
     let stored = stored();
-    let of = |key: &str| -> Vec<i64> { stored["checks"][key].as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect() };
+    let of = |key: &str| -> Vec<i64> {
+        stored["checks"][key].as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect()
+    };
     let a = image(7, 5, 1);
     let row = |v: &[u8]| -> Vec<i64> { v[(2 * 7 + 3) * 3..(2 * 7 + 6) * 3].iter().map(|&s| i64::from(s)).collect() };
     assert_eq!(row(&a), of("image"));
@@ -100,7 +102,8 @@ fn ssimulacra2_against_the_cpp_tool() {
     let blurred = |v: &[u8]| {
         let at = |x: usize, y: usize| {
             let near = |c: usize| (0..8).map(move |k| (c + k).saturating_sub(4).min(SIDE - 1));
-            let sum: u32 = near(y).flat_map(|y| near(x).map(move |x| (x, y))).map(|(x, y)| u32::from(v[(y * SIDE + x) * 3])).sum();
+            let sum: u32 =
+                near(y).flat_map(|y| near(x).map(move |x| (x, y))).map(|(x, y)| u32::from(v[(y * SIDE + x) * 3])).sum();
             (sum / 64) as u8
         };
         pixels(&at)
@@ -179,7 +182,8 @@ fn word_error_rate() {
     let mut agreement = Agreement::new("WER, jiwer", 1e-15);
     for case in cases(&stored(), "word_errors") {
         let pairs = case["pairs"].as_array().unwrap();
-        let total: WordErrors = pairs.iter().map(|p| WordErrors::of(p[0].as_str().unwrap(), p[1].as_str().unwrap()).unwrap()).sum();
+        let total: WordErrors =
+            pairs.iter().map(|p| WordErrors::of(p[0].as_str().unwrap(), p[1].as_str().unwrap()).unwrap()).sum();
         assert_eq!(total.errors as usize, integer(case, "errors"), "{case}");
         assert_eq!(total.reference_words as usize, integer(case, "reference_words"), "{case}");
         agreement.add(total.rate().unwrap(), number(case, "wer"));

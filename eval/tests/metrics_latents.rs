@@ -75,7 +75,8 @@ fn orders_find_what_they_look_for() {
 
 #[test]
 fn skewed_codes_approach_their_entropy() {
-    let codes: Vec<u16> = (0..20000u64).map(|i| if mix(i) % 8 == 0 { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
+    let codes: Vec<u16> =
+        (0..20000u64).map(|i| if mix(i) % 8 == 0 { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
     let mut counts = [0.0f64; 5];
     codes.iter().for_each(|&c| counts[c as usize] += 1.0);
     let entropy: f64 = counts.iter().map(|c| -c / 20000.0 * (c / 20000.0).log2()).sum();

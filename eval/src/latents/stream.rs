@@ -43,8 +43,7 @@ pub(super) fn read_head<'a>(coder: &'static str, stream: &'a [u8]) -> Result<(He
         None
     };
     let cut = || LatentError::Damaged { coder, reason: "no dimensions".into() };
-    let (codebook, layers, frames) =
-        (number().ok_or_else(cut)?, number().ok_or_else(cut)?, number().ok_or_else(cut)?);
+    let (codebook, layers, frames) = (number().ok_or_else(cut)?, number().ok_or_else(cut)?, number().ok_or_else(cut)?);
     // Each is below 2^35.
     let count = frames.checked_mul(layers).ok_or_else(cut)?;
     check_dimensions(count, layers, codebook)?;

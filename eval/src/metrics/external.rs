@@ -19,8 +19,10 @@ pub const MAX_ANSWER: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// The last word of stdout that is a number, as in `MOS-LQO: 4.21`.
+    /// The last word of stdout that is a number.
     LastNumber,
+    /// The word after the last occurrence of this label, as `MOS-LQO:` (visqol-python prints more numbers after it).
+    After(String),
     /// stdout is JSON; the number is at this pointer (RFC 6901), as `/moslqo`.
     Json(String),
 }
@@ -136,6 +138,10 @@ impl ExternalCommand {
                 .rev()
                 .find_map(|w| w.parse::<f64>().ok())
                 .ok_or_else(|| self.unusable("no number in the answer", &text))?,
+            Answer::After(label) => text
+                .rsplit_once(label.as_str())
+                .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
+                .ok_or_else(|| self.unusable(&format!("no number after {label:?}"), &text))?,
             Answer::Json(pointer) => {
                 let json: serde_json::Value =
                     serde_json::from_str(&text).map_err(|e| self.unusable(&format!("not JSON ({e})"), &text))?;
@@ -237,9 +243,20 @@ mod tests {
     fn numbers_are_found() {
         let (a, b) = (Path::new("/x/a b.wav"), Path::new("/x/c'd.wav"));
         let last = |template: &str| ExternalCommand::new(template, BOTH).unwrap().score(a, b, &Answer::LastNumber);
-        assert_eq!(last("sh -c 'echo \"MOS-LQO: 4.25 ($#)\" | tr -d \"()\" | cut -c1-13' {reference} {degraded}").unwrap(), 4.25);
+        assert_eq!(
+            last("sh -c 'echo \"MOS-LQO: 4.25 ($#)\" | tr -d \"()\" | cut -c1-13' {reference} {degraded}").unwrap(),
+            4.25
+        );
         assert_eq!(last("printf 'score=1e-1\\n' {reference} {degraded}").unwrap(), 0.1);
-        let json = ExternalCommand::new(r#"printf '{"r":"%s","d":"%s","m":[{"v":3}]}' {reference} {degraded}"#, BOTH).unwrap();
+        let visqol = ExternalCommand::new(
+            r"printf 'MOS-LQO:      4.885713\nVNSIM:        0.977704\n' {reference} {degraded}",
+            BOTH,
+        )
+        .unwrap();
+        assert_eq!(visqol.score(a, b, &Answer::After("MOS-LQO:".into())).unwrap(), 4.885713);
+        assert!(visqol.score(a, b, &Answer::After("WER:".into())).is_err());
+        let json =
+            ExternalCommand::new(r#"printf '{"r":"%s","d":"%s","m":[{"v":3}]}' {reference} {degraded}"#, BOTH).unwrap();
         assert_eq!(json.score(a, b, &Answer::Json("/m/0/v".into())).unwrap(), 3.0);
         assert!(matches!(json.score(a, b, &Answer::Json("/r".into())), Err(ExternalError::Answer { .. })));
         assert!(matches!(last("echo nan {reference}={degraded}"), Err(ExternalError::Answer { .. })));

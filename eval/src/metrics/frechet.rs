@@ -67,7 +67,8 @@ impl FeatureStatistics {
     /// # Errors
     /// [`FrechetError`]: too few vectors, mixed lengths, a value that is not finite.
     pub fn of_vectors<V: AsRef<[f32]>>(vectors: &[V]) -> Result<Self, FrechetError> {
-        let vectors: Vec<Vec<f64>> = vectors.iter().map(|v| v.as_ref().iter().map(|&x| f64::from(x)).collect()).collect();
+        let vectors: Vec<Vec<f64>> =
+            vectors.iter().map(|v| v.as_ref().iter().map(|&x| f64::from(x)).collect()).collect();
         Self::of_vectors_f64(&vectors)
     }
 

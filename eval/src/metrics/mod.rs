@@ -6,7 +6,10 @@
 //! | [`ms_ssim`] | two 8-bit images → MS-SSIM, linear and dB | pytorch-msssim |
 //! | [`ssimulacra2`] | two 8-bit RGB images → SSIMULACRA2 score | the C++ tool |
 //! | [`frechet`] | two sets of feature vectors → Fréchet distance | scipy |
-#![cfg_attr(feature = "fid", doc = "| [`inception`] | 8-bit RGB images → 2048 Inception-v3 features | pytorch-fid, torch-fidelity |")]
+#![cfg_attr(
+    feature = "fid",
+    doc = "| [`inception`] | 8-bit RGB images → 2048 Inception-v3 features | pytorch-fid, torch-fidelity |"
+)]
 //! | [`si_sdr`] | two signals → SI-SDR, dB | torchmetrics |
 //! | [`log_spectral_distance`] | two signals → LSD, dB | torch.stft |
 //! | [`word_error_rate`] | transcripts → WER | jiwer |

@@ -114,6 +114,9 @@ mod tests {
         assert_eq!(si_sdr(&r, &[0.0; 4], Offset::Keep), Err(SignalError::Silent("degraded signal")));
         assert_eq!(si_sdr(&r, &r[1..], Offset::Keep), Err(SignalError::Mixed { reference: 4, degraded: 3 }));
         assert_eq!(si_sdr(&[], &[], Offset::Keep), Err(SignalError::TooShort { found: 0, needed: 1 }));
-        assert!(matches!(si_sdr(&r, &[1.0, f32::NAN, 0.0, 0.0], Offset::Keep), Err(SignalError::NotFinite { index: 1, .. })));
+        assert!(matches!(
+            si_sdr(&r, &[1.0, f32::NAN, 0.0, 0.0], Offset::Keep),
+            Err(SignalError::NotFinite { index: 1, .. })
+        ));
     }
 }

@@ -46,10 +46,7 @@ impl WordErrors {
                 return Err(WordErrorRateError::TooLong { found: words.len() });
             }
         }
-        Ok(Self {
-            errors: edit_distance(&reference, &transcript) as u64,
-            reference_words: reference.len() as u64,
-        })
+        Ok(Self { errors: edit_distance(&reference, &transcript) as u64, reference_words: reference.len() as u64 })
     }
 
     /// Errors over words; above 1 where more was inserted than there was.
@@ -67,10 +64,7 @@ impl WordErrors {
 impl std::ops::Add for WordErrors {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self {
-            errors: self.errors + other.errors,
-            reference_words: self.reference_words + other.reference_words,
-        }
+        Self { errors: self.errors + other.errors, reference_words: self.reference_words + other.reference_words }
     }
 }
 

@@ -119,11 +119,8 @@ impl Network {
                 ("Conv2d_2b_3x3", 64, (3, 3), 1, (1, 1)),
             ],
         )?;
-        let to_second_pool = l.chain(
-            "",
-            64,
-            &[("Conv2d_3b_1x1", 80, (1, 1), 1, (0, 0)), ("Conv2d_4a_3x3", 192, (3, 3), 1, (0, 0))],
-        )?;
+        let to_second_pool =
+            l.chain("", 64, &[("Conv2d_3b_1x1", 80, (1, 1), 1, (0, 0)), ("Conv2d_4a_3x3", 192, (3, 3), 1, (0, 0))])?;
         let blocks = vec![
             l.block_a("Mixed_5b", 192, 32)?,
             l.block_a("Mixed_5c", 256, 64)?,
@@ -202,7 +199,11 @@ impl Loader<'_, '_> {
         let branches = vec![
             (self.chain(name, input, &[("branch1x1", 64, (1, 1), 1, (0, 0))])?, None),
             (
-                self.chain(name, input, &[("branch5x5_1", 48, (1, 1), 1, (0, 0)), ("branch5x5_2", 64, (5, 5), 1, (2, 2))])?,
+                self.chain(
+                    name,
+                    input,
+                    &[("branch5x5_1", 48, (1, 1), 1, (0, 0)), ("branch5x5_2", 64, (5, 5), 1, (2, 2))],
+                )?,
                 None,
             ),
             (

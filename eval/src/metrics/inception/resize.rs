@@ -16,7 +16,8 @@ pub(super) fn planes(image: &Image8, preprocessing: Preprocessing) -> Vec<f32> {
         };
         for row in &rows {
             for column in &columns {
-                let between = |y: usize| at(y, column.first) * (1.0 - column.share) + at(y, column.second) * column.share;
+                let between =
+                    |y: usize| at(y, column.first) * (1.0 - column.share) + at(y, column.second) * column.share;
                 let value = between(row.first) * (1.0 - row.share) + between(row.second) * row.share;
                 out.push(match preprocessing {
                     Preprocessing::PytorchFid => 2.0 * value - 1.0,
