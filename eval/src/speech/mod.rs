@@ -5,8 +5,10 @@
 //! | [`waveform`] | WAV or FLAC file ⇄ 16-bit mono samples |
 //! | [`codecs`] | samples → coded bytes → samples: FLAC, Opus |
 //! | [`evaluation`] | utterances and codecs → plain results |
+//! | [`document`] | results → a report |
 
 pub mod codecs;
+pub mod document;
 pub mod evaluation;
 pub mod waveform;
 

@@ -74,7 +74,10 @@ impl LatentsArgs {
         }
         let count = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         if count.is_none_or(|n| n > MAX_CODES as u64) {
-            return Err(Failure::new(Exit::Limit, format!("{}: shape {shape:?}, at most {MAX_CODES} codes", file.display())));
+            return Err(Failure::new(
+                Exit::Limit,
+                format!("{}: shape {shape:?}, at most {MAX_CODES} codes", file.display()),
+            ));
         }
         let all = match self.medium {
             Medium::Vq => 1,
@@ -89,7 +92,8 @@ impl LatentsArgs {
         let codes = kept
             .enumerate()
             .map(|(i, &v)| {
-                u16::try_from(v).map_err(|_| malformed(format!("code {v} at {i} is not below the codebook of {}", self.codebook)))
+                u16::try_from(v)
+                    .map_err(|_| malformed(format!("code {v} at {i} is not below the codebook of {}", self.codebook)))
             })
             .collect::<Result<Vec<u16>, _>>()?;
         LatentCodes::new(codes, wanted, self.codebook).map_err(|e| malformed(e.to_string()))
@@ -109,7 +113,9 @@ fn integers(array: npyz::NpyFile<&[u8]>) -> Result<Vec<i64>, String> {
         (TypeChar::Uint, 1) => values!(u8),
         (TypeChar::Uint, 2) => values!(u16),
         (TypeChar::Uint, 4) => values!(u32),
-        (TypeChar::Uint, 8) => array.into_vec::<u64>().map(|v| v.into_iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect()),
+        (TypeChar::Uint, 8) => {
+            array.into_vec::<u64>().map(|v| v.into_iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect())
+        }
         (TypeChar::Int, 1) => values!(i8),
         (TypeChar::Int, 2) => values!(i16),
         (TypeChar::Int, 4) => values!(i32),

@@ -12,6 +12,7 @@ mod ppm;
 mod recompress;
 mod render;
 mod sets;
+mod speech;
 mod speed;
 
 use std::fmt::Display;
@@ -32,6 +33,7 @@ pub(crate) struct Eval {
 #[derive(Debug, Subcommand)]
 enum Command {
     Image(image::ImageArgs),
+    Speech(speech::SpeechArgs),
     Latents(latents::LatentsArgs),
     Recompress(recompress::RecompressArgs),
     Speed(speed::SpeedArgs),
@@ -48,6 +50,7 @@ impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             Command::Image(args) => args.run(),
+            Command::Speech(args) => args.run(),
             Command::Latents(args) => args.run(),
             Command::Recompress(args) => args.run(),
             Command::Speed(args) => args.run(),
