@@ -4,6 +4,7 @@ mod bd_rate;
 mod codec;
 mod compare;
 mod image;
+mod latents;
 mod lmcodec_codec;
 mod outputs;
 mod paper;
@@ -11,6 +12,7 @@ mod ppm;
 mod recompress;
 mod render;
 mod sets;
+mod speech;
 mod speed;
 
 use std::fmt::Display;
@@ -31,6 +33,8 @@ pub(crate) struct Eval {
 #[derive(Debug, Subcommand)]
 enum Command {
     Image(image::ImageArgs),
+    Speech(speech::SpeechArgs),
+    Latents(latents::LatentsArgs),
     Recompress(recompress::RecompressArgs),
     Speed(speed::SpeedArgs),
     BdRate(bd_rate::BdRateArgs),
@@ -46,6 +50,8 @@ impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             Command::Image(args) => args.run(),
+            Command::Speech(args) => args.run(),
+            Command::Latents(args) => args.run(),
             Command::Recompress(args) => args.run(),
             Command::Speed(args) => args.run(),
             Command::BdRate(args) => args.run(),
