@@ -56,6 +56,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
     }
 }
 
+/// What lmcodec files are called; in folders these are decoded and verified.
+const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
+
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
 struct Coding {
