@@ -21,6 +21,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod bit_cost;
 mod codes;
 pub mod container;
 mod decode;
@@ -34,6 +35,7 @@ pub mod segments;
 pub mod sniff;
 mod stored;
 
+pub use bit_cost::{BitCost, ComponentCost, bit_cost};
 pub use codes::{CodesInspection, CodesMedium, CodesOptions, DEFAULT_SEGMENT_CODES, encode_codes};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use encode::{encode, store};

@@ -1,4 +1,4 @@
-//! The command line: `lmcodec encode|decode|verify|inspect|train` (`docs/CLI.md`).
+//! The command line: `lmcodec encode|decode|verify|inspect|train|datasets` (`docs/CLI.md`).
 
 mod commands;
 

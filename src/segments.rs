@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lmcodec_codecs::jpeg::{Component, JpegImage};
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
-use lmcodec_entropy::segment::SegmentCoder;
+use lmcodec_entropy::segment::{SegmentBits, SegmentCoder};
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -162,6 +162,21 @@ pub(crate) fn encode(
         let mut sink = Metered::new(RangeEncoder::new(), meter);
         coder.encode(&mut bands.planes(segment, image), &mut sink);
         Ok(sink.coder.finish())
+    })
+}
+
+/// Counts the bits that [`encode`] would write, by segment.
+pub(crate) fn count(
+    image: &JpegImage,
+    bands: &Bands,
+    model: &Model,
+    execution: &Execution,
+) -> Result<Vec<SegmentBits>, Error> {
+    let isa = execution.isa()?;
+    in_parallel(execution, bands.count(), |segment| {
+        let mut coder = SegmentCoder::new(model.llama(), isa)
+            .map_err(|source| Error::Model { name: model.name().into(), source })?;
+        Ok(coder.count(&mut bands.planes(segment, image)))
     })
 }
 

@@ -22,6 +22,9 @@ pub struct CropConfig {
     pub scale: (f64, f64),
     /// Probability that a photo is used at its own size instead (twice-compressed content).
     pub native_probability: f64,
+    /// Probability that the crop was saved as a JPEG file before, on the same grid and with the same subsampling (coarser or
+    /// finer: histograms of the coefficients then have gaps and peaks).
+    pub resaved_probability: f64,
     /// Probability of a chroma component.
     pub chroma_probability: f64,
     /// Range of libjpeg qualities.
@@ -39,6 +42,7 @@ impl Default for CropConfig {
             columns: 16,
             scale: (0.4, 0.85),
             native_probability: 0.1,
+            resaved_probability: 0.0,
             chroma_probability: 0.3,
             quality: (5, 98),
             high_quality_probability: 0.15,
@@ -71,7 +75,11 @@ impl CropConfig {
             _ => (1, 1),
         };
         let (width, height) = ((self.columns * 8 * h) as u32, (self.rows * 8 * v) as u32);
-        let pixels = self.pixels(photos, width, height, rng);
+        let mut pixels = self.pixels(photos, width, height, rng);
+        // No draw at probability 0: seeds of older configurations give the crops that they gave.
+        if self.resaved_probability > 0.0 && rng.random_bool(self.resaved_probability) {
+            pixels = resaved(&pixels, rng.random_range(self.quality.0.max(30)..=self.quality.1), subsampling);
+        }
         let quality = if rng.random_bool(self.high_quality_probability) {
             rng.random_range(85..=self.quality.1.max(85))
         } else {
@@ -144,6 +152,17 @@ impl CropConfig {
     }
 }
 
+/// The pixels of an image that went through a JPEG file.
+fn resaved(pixels: &RgbImage, quality: u8, subsampling: Subsampling) -> RgbImage {
+    let options = EncodeOptions { quality, subsampling, ..EncodeOptions::default() };
+    let image = encode_planes(pixels.as_raw(), pixels.width(), pixels.height(), PixelFormat::Rgb8, &options)
+        .expect("a crop of valid size, quality in 1..=100");
+    let file = lmcodec_codecs::jpeg::write(&image).expect("an image that was just made");
+    image::load_from_memory_with_format(&file, image::ImageFormat::Jpeg)
+        .expect("a file that was just written")
+        .to_rgb8()
+}
+
 /// A table in the manner of other encoders: flatter or steeper than Annex K, sometimes flat, with some noise; natural order.
 fn other_base<R: Rng>(annex_k: &[u16; 64], rng: &mut R) -> [u16; 64] {
     let gamma = rng.random_range(0.3..1.3);
@@ -193,6 +212,20 @@ mod tests {
             chroma += usize::from(a.component > 0);
         }
         assert!(chroma > 5 && chroma < 35);
+    }
+
+    #[test]
+    fn a_resaved_crop_keeps_the_first_steps() {
+        let photo =
+            RgbImage::from_fn(160, 160, |x, y| image::Rgb([(x * y / 3) as u8, (x * 5 + y) as u8, (y * 3) as u8]));
+        let again = resaved(&photo, 40, Subsampling::Gray);
+        let options = EncodeOptions { quality: 100, subsampling: Subsampling::Gray, ..EncodeOptions::default() };
+        let image = encode_planes(again.as_raw(), 160, 160, PixelFormat::Rgb8, &options).unwrap();
+        // Every DC of the first file was a multiple of its step (up to the rounding of pixels).
+        let step = i32::from(scaled_table(&LUMINANCE_QUANTIZATION, 40, true)[0]);
+        let dcs: Vec<i32> = image.components[0].coefficients.chunks_exact(64).map(|b| i32::from(b[0])).collect();
+        let near = dcs.iter().filter(|&&dc| (dc.rem_euclid(step)).min(step - dc.rem_euclid(step)) <= 1).count();
+        assert!(near * 10 > dcs.len() * 9, "{near} of {}", dcs.len());
     }
 
     #[test]

@@ -4,41 +4,9 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
-/// Which part of a data set a file belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Used by the optimizer.
-    Train,
-    /// Held out, to choose by.
-    Validation,
-}
-
-/// What went wrong while reading a data set.
-#[derive(Debug, thiserror::Error)]
-pub enum DatasetError {
-    /// The file system refused.
-    #[error("{path}: {source}")]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// No image at all.
-    #[error("{0}: no decodable image in this folder (looked for jpg, jpeg, png, webp, tif, tiff, bmp, ppm)")]
-    Empty(PathBuf),
-    /// A manifest or config that cannot be read.
-    #[error("{path}: {message}")]
-    Manifest {
-        /// The path in question.
-        path: PathBuf,
-        /// What was found.
-        message: String,
-    },
-}
+pub use crate::error::DatasetError;
+pub use crate::splits::{Split, split_of};
 
 /// One decoded photo.
 pub struct Photo {
@@ -57,13 +25,7 @@ impl Photo {
     }
 }
 
-/// The split of a file with the given hexadecimal SHA-256.
-pub fn split_of(sha256: &str, one_in: u32) -> Split {
-    let head = sha256.get(..8).and_then(|h| u32::from_str_radix(h, 16).ok()).unwrap_or(0);
-    if one_in > 0 && head % one_in == 0 { Split::Validation } else { Split::Train }
-}
-
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "ppm"];
+pub(crate) const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "ppm"];
 
 /// All image files below a folder, in a fixed order.
 ///
@@ -102,7 +64,7 @@ pub fn load_folder(folder: &Path) -> Result<Vec<Photo>, DatasetError> {
         .par_iter()
         .map(|file| {
             let bytes = std::fs::read(file).map_err(|source| DatasetError::Io { path: file.clone(), source })?;
-            let sha256 = hex(&Sha256::digest(&bytes));
+            let sha256 = crate::digest::sha256(&bytes);
             let path = file.strip_prefix(folder).unwrap_or(file).to_path_buf();
             Ok(image::load_from_memory(&bytes).ok().map(|i| Photo { path, sha256, pixels: i.to_rgb8() }))
         })
@@ -113,10 +75,6 @@ pub fn load_folder(folder: &Path) -> Result<Vec<Photo>, DatasetError> {
         return Err(DatasetError::Empty(folder.to_path_buf()));
     }
     Ok(photos)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+mod datasets;
 mod decode;
 mod encode;
+#[cfg(feature = "eval")]
+mod eval;
 mod exit;
 mod files;
 mod inspect;
@@ -35,6 +38,9 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Train(train::Train),
+    Datasets(datasets::Datasets),
+    #[cfg(feature = "eval")]
+    Eval(eval::Eval),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -45,6 +51,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Train(train) => train.run(),
+        Command::Datasets(datasets) => datasets.run(),
+        #[cfg(feature = "eval")]
+        Command::Eval(eval) => eval.run(),
     };
     match result {
         Ok(exit) => exit,
