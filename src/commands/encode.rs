@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use lmcodec::models::folders;
 use lmcodec::sniff::{self, Kind};
 use lmcodec::{
     CodesMedium, CodesOptions, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode, encode_codes, store,
@@ -50,7 +51,8 @@ pub(crate) struct Encode {
     /// Chroma subsampling of images that are not JPEG files yet
     #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
     subsampling: String,
-    /// Model file to encode with, instead of the embedded one
+    /// Model file to encode with, instead of the embedded one: a frame Llama, or a head set whose backbone lies beside it or
+    /// in a model folder
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Keep the modelled form even where storing takes fewer bytes
@@ -59,6 +61,9 @@ pub(crate) struct Encode {
     /// Rows of luma blocks in a segment, about
     #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
     segment_rows: std::num::NonZeroUsize,
+    /// Chunks of a segment, with sequence models
+    #[arg(long, hide = true, value_name = "N")]
+    segment_chunks: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     codes: Codes,
     #[command(flatten)]
@@ -69,10 +74,10 @@ pub(crate) struct Encode {
 #[derive(Debug, Args)]
 struct Codes {
     /// Inputs are VQ indices; the last two dimensions are the grid, those before count grids
-    #[arg(long, conflicts_with_all = ["rvq", "model"], help_heading = "Codebook indices")]
+    #[arg(long, conflicts_with = "rvq", help_heading = "Codebook indices")]
     vq: bool,
     /// Inputs are RVQ codes of shape [.., steps, layers]
-    #[arg(long, conflicts_with = "model", help_heading = "Codebook indices")]
+    #[arg(long, help_heading = "Codebook indices")]
     rvq: bool,
     /// Codebook size, or one for each RVQ layer [default: the greatest code plus one]
     #[arg(long, value_name = "N,..", value_delimiter = ',', help_heading = "Codebook indices",
@@ -129,7 +134,12 @@ impl Encode {
         let extension = self.codes.extension();
         let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
         let options = EncodeOptions {
-            model: self.model.as_deref().map(Model::from_file).transpose()?.map(Arc::new),
+            model: self
+                .model
+                .as_deref()
+                .map(|path| Model::from_file_in(path, &folders::standard()))
+                .transpose()?
+                .map(Arc::new),
             quality: self.quality,
             subsampling: match self.subsampling.as_str() {
                 "444" => Subsampling::S444,
@@ -139,6 +149,7 @@ impl Encode {
             verify: !self.no_verify,
             always_model: self.always_model,
             segment_rows: self.segment_rows,
+            segment_chunks: self.segment_chunks,
             limits: self.coding.limits(),
             execution: self.coding.execution(),
         };

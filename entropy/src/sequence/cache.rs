@@ -78,9 +78,7 @@ impl Cache {
     /// Bytes of [`new`](Self::new), saturating.
     pub(super) fn bytes(config: &BackboneConfig, rows: usize, max_len: usize) -> usize {
         let tile = (config.head_dim / 2 + columns(config.head_dim) / 2 + 2) * LANES * 4;
-        [rows, config.layers, config.kv_heads, tiles(max_len)]
-            .iter()
-            .fold(tile, |bytes, &n| bytes.saturating_mul(n))
+        [rows, config.layers, config.kv_heads, tiles(max_len)].iter().fold(tile, |bytes, &n| bytes.saturating_mul(n))
     }
 
     fn first_tile(&self, row: usize, layer: usize, head: usize) -> usize {

@@ -338,13 +338,7 @@ impl Scratch {
     }
 
     /// `y` = silu(gate)·up from `out`.
-    fn swiglu(
-        &mut self,
-        isa: Isa,
-        gate_up: &super::linear::WideLinear,
-        down: &super::linear::WideLinear,
-        m: usize,
-    ) {
+    fn swiglu(&mut self, isa: Isa, gate_up: &super::linear::WideLinear, down: &super::linear::WideLinear, m: usize) {
         let (ffn, stride) = (gate_up.outputs() / 2, down.stride());
         for i in 0..m {
             let y = &mut self.y[i * stride..][..stride];
@@ -363,7 +357,9 @@ impl Scratch {
     /// Adds `out` to the residual stream.
     fn add(&mut self, isa: Isa, layer: &super::linear::WideLinear, m: usize) {
         let d = layer.outputs();
-        for (i, (x, out)) in self.x.chunks_exact_mut(d).zip(self.out.chunks_exact(layer.output_stride())).enumerate().take(m) {
+        for (i, (x, out)) in
+            self.x.chunks_exact_mut(d).zip(self.out.chunks_exact(layer.output_stride())).enumerate().take(m)
+        {
             kernel::add(isa, x, &out[..d], self.y_exponents[i] + layer.exponent);
         }
     }

@@ -46,7 +46,13 @@ fn cost(checkpoint: &RandomCheckpoint, vocabularies: &[u32], length: usize) -> C
         }
         let (p, q) = (probabilities(&exact), probabilities(&found));
         let mut target = random.next_u64() as f64 / 2f64.powi(64);
-        let symbol = p.iter().position(|p| { target -= p; target < 0.0 }).unwrap_or(p.len() - 1);
+        let symbol = p
+            .iter()
+            .position(|p| {
+                target -= p;
+                target < 0.0
+            })
+            .unwrap_or(p.len() - 1);
         // The whole distribution, not only the symbol drawn: less chance in the figure.
         exact_bits -= p.iter().map(|p| p * p.log2()).sum::<f64>();
         integer_bits -= p.iter().zip(&q).map(|(p, q)| p * q.log2()).sum::<f64>();
@@ -58,14 +64,12 @@ fn cost(checkpoint: &RandomCheckpoint, vocabularies: &[u32], length: usize) -> C
 
 #[test]
 fn close_to_floating_point() {
-    let llama3 = RopeScaling::Llama3 {
-        factor: 8.0,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_context: 64.0,
-    };
-    let wide = CheckpointShape { d_model: 256, layers: 4, heads: 8, kv_heads: 2, head_dim: 32, ffn: 700, ..small_shape() };
-    let big_head = CheckpointShape { heads: 2, kv_heads: 2, head_dim: 128, rope_scaling: Some(llama3), ..small_shape() };
+    let llama3 =
+        RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 64.0 };
+    let wide =
+        CheckpointShape { d_model: 256, layers: 4, heads: 8, kv_heads: 2, head_dim: 32, ffn: 700, ..small_shape() };
+    let big_head =
+        CheckpointShape { heads: 2, kv_heads: 2, head_dim: 128, rope_scaling: Some(llama3), ..small_shape() };
     let tiny = CheckpointShape { d_model: 33, heads: 5, kv_heads: 1, head_dim: 6, ffn: 7, ..small_shape() };
     let cases = [
         ("small", RandomCheckpoint::new(small_shape(), 1)),
@@ -81,4 +85,6 @@ fn close_to_floating_point() {
     }
 }
 
-fn _unused() { let _ = Kernel::available(); }
+fn _unused() {
+    let _ = Kernel::available();
+}

@@ -31,8 +31,15 @@ impl Reference {
     pub fn new(checkpoint: &RandomCheckpoint, vocabularies: &[u32]) -> Self {
         let mut weights = HashMap::new();
         let parts = [
-            "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
-            "mlp.up_proj", "mlp.down_proj", "input_layernorm", "post_attention_layernorm",
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+            "self_attn.o_proj",
+            "mlp.gate_proj",
+            "mlp.up_proj",
+            "mlp.down_proj",
+            "input_layernorm",
+            "post_attention_layernorm",
         ];
         let names = (0..checkpoint.shape.layers)
             .flat_map(|i| parts.iter().map(move |part| format!("model.layers.{i}.{part}.weight")));

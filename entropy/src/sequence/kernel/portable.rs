@@ -170,14 +170,7 @@ pub(super) fn place_query(head: &mut [i32], exponent: i32, cos: &[i32], sin: &[i
 
 /// One key head and one value head of a position into a lane of their tile.
 #[inline(always)]
-pub(super) fn place_key_value(
-    key: &mut [i32],
-    value: &mut [i32],
-    exponent: i32,
-    cos: &[i32],
-    sin: &[i32],
-    slot: Slot,
-) {
+pub(super) fn place_key_value(key: &mut [i32], value: &mut [i32], exponent: i32, cos: &[i32], sin: &[i32], slot: Slot) {
     let lane = slot.lane;
     rotate(key, cos, sin);
     *slot.k_exponent = exponent + pack_head(key);
@@ -432,8 +425,7 @@ pub(super) fn gate_products(
 #[inline(always)]
 pub(super) fn logits(out: &[i32], exponent: i32, logits: &mut [i32]) {
     let shift = exponent.saturating_add(16);
-    let (limit, left, right) =
-        (i64::from(LOGIT_LIMIT), shift.clamp(0, 31), shift.clamp(-32, 0).unsigned_abs());
+    let (limit, left, right) = (i64::from(LOGIT_LIMIT), shift.clamp(0, 31), shift.clamp(-32, 0).unsigned_abs());
     for (logit, &out) in logits.iter_mut().zip(out) {
         *logit = round_shift(i64::from(out) << left, right).clamp(-limit, limit) as i32;
     }
