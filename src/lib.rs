@@ -32,6 +32,7 @@ pub mod models;
 mod options;
 pub mod pixels;
 pub mod segments;
+mod sequence;
 pub mod sniff;
 mod stored;
 
@@ -44,5 +45,5 @@ pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspec
 pub use lmcodec_codecs::codes::CodesError;
 pub use lmcodec_codecs::jpeg::Subsampling;
 pub use lmcodec_entropy::llama::Kernel;
-pub use models::{Model, ModelId, ModelRegistry, default_model};
+pub use models::{Model, ModelId, ModelReference, ModelRegistry, default_model};
 pub use options::{DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress};

@@ -10,7 +10,7 @@ pub enum ModelError {
     #[error("not a readable safetensors file: {0}")]
     Container(#[from] safetensors::SafeTensorError),
     /// The file's metadata has no entry `lmcodec`.
-    #[error("the file has no metadata entry `lmcodec`: it is no frame Llama of lmcodec")]
+    #[error("the file has no metadata entry `lmcodec`: it is no model of lmcodec")]
     MissingConfig,
     /// The metadata entry `lmcodec` is not the JSON object that is expected.
     #[error("the metadata entry `lmcodec` is malformed: {0}")]
@@ -92,6 +92,14 @@ pub enum ModelError {
         sum: u32,
         /// The greatest sum allowed.
         max: u32,
+    },
+    /// A head set belongs to another backbone file.
+    #[error("the head set belongs to the integer backbone with SHA-256 {expected}; the file given has {found}")]
+    OtherBackbone {
+        /// The hash that the head set names.
+        expected: String,
+        /// The hash of the backbone file.
+        found: String,
     },
 }
 

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 pub(super) type RowLimits<'a> = &'a [(usize, i32)];
 
 /// The tensors of a model file, and which of them have been asked for.
-pub(super) struct TensorReader<'a> {
+pub(crate) struct TensorReader<'a> {
     tensors: SafeTensors<'a>,
     seen: BTreeSet<String>,
 }
 
 impl<'a> TensorReader<'a> {
     /// The file's `lmcodec` metadata and its tensors.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<(String, Self), ModelError> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<(String, Self), ModelError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let config = metadata.metadata().as_ref().and_then(|m| m.get("lmcodec")).ok_or(ModelError::MissingConfig)?;
         let tensors = SafeTensors::deserialize(bytes)?;
@@ -24,7 +24,7 @@ impl<'a> TensorReader<'a> {
     }
 
     /// Every tensor of the file must have been read.
-    pub(super) fn finish(self) -> Result<(), ModelError> {
+    pub(crate) fn finish(self) -> Result<(), ModelError> {
         let mut unknown: Vec<&str> = self.tensors.names().into_iter().filter(|n| !self.seen.contains(*n)).collect();
         unknown.sort_unstable();
         match unknown.first() {
@@ -33,7 +33,14 @@ impl<'a> TensorReader<'a> {
         }
     }
 
-    fn data(&mut self, name: &str, dtype: Dtype, expected: &'static str, shape: &[usize]) -> Result<&[u8], ModelError> {
+    /// The bytes of a tensor of this type and shape.
+    pub(crate) fn data(
+        &mut self,
+        name: &str,
+        dtype: Dtype,
+        expected: &'static str,
+        shape: &[usize],
+    ) -> Result<&'a [u8], ModelError> {
         let name = || name.to_owned();
         self.seen.insert(name());
         let tensor = self.tensors.tensor(&name()).map_err(|_| ModelError::MissingTensor { name: name() })?;
@@ -48,7 +55,7 @@ impl<'a> TensorReader<'a> {
     }
 
     /// An i32 tensor with every element in `min..=max`.
-    pub(super) fn i32(&mut self, name: &str, shape: &[usize], min: i32, max: i32) -> Result<Vec<i32>, ModelError> {
+    pub(crate) fn i32(&mut self, name: &str, shape: &[usize], min: i32, max: i32) -> Result<Vec<i32>, ModelError> {
         let data = self.data(name, Dtype::I32, "I32", shape)?;
         let values: Vec<i32> = data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         match values.iter().position(|v| !(min..=max).contains(v)) {

@@ -15,17 +15,17 @@
 mod config;
 mod depth;
 mod engine;
-mod file;
+pub(crate) mod file;
 pub mod fixed;
 pub mod kernel;
 mod kv;
-mod linear;
+pub(crate) mod linear;
 mod model;
 mod plane;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use config::{ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
+pub use config::{ARCH, ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
 pub use depth::DepthState;
 pub use engine::Engine;
 pub use kernel::{Isa, Kernel};

@@ -6,12 +6,13 @@
 
 use super::super::fixed::{Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms};
 use super::super::kv::Slot;
-use super::super::linear::{Linear, PANEL};
+use super::super::linear::{Linear, PANEL, PairRow};
 use super::{LANES, MAX_TILES, portable};
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// 16 lanes of i32.
-type Lanes = [__m256i; 2];
+pub(crate) type Lanes = [__m256i; 2];
 
 /// What a linear layer does with its outputs.
 enum Output<'a> {
@@ -67,23 +68,7 @@ fn tile<const M: usize, const NARROW: bool>(
     let pairs = layer.pairs();
     let activations = &a[row * layer.stride()..][..M * layer.stride()];
     let weights = &layer.weights[panel * pairs..][..pairs];
-    let mut acc = [[_mm256_setzero_si256(); 2]; M];
-    for (k, weights) in weights.iter().enumerate() {
-        // SAFETY: a `PairRow` is 32 aligned bytes.
-        let w = unsafe {
-            let weights = weights.0.as_ptr().cast::<__m128i>();
-            [_mm_load_si128(weights), _mm_load_si128(weights.add(1))]
-        };
-        let w = [_mm256_cvtepi8_epi16(w[0]), _mm256_cvtepi8_epi16(w[1])];
-        for (m, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
-            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
-            let pair = _mm256_set1_epi32(pair);
-            // Weights are i8, so the pairwise sum does not reach the one case in which `pmaddwd` wraps.
-            acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(w[0], pair));
-            acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(w[1], pair));
-        }
-    }
+    let acc = products::<M>(weights, activations, pairs, 0..pairs);
     let n = panel * PANEL;
     let (mult, limit) = (load(&layer.mult[n..]), load(&layer.limit[n..]));
     for (m, acc) in acc.iter().enumerate() {
@@ -106,6 +91,36 @@ fn tile<const M: usize, const NARROW: bool>(
         }
     }
     M
+}
+
+/// Sums of products of some pairs of inputs: `M` rows of activations times a panel of weights, each `pairs` long.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn products<const M: usize>(
+    weights: &[PairRow],
+    activations: &[i16],
+    pairs: usize,
+    range: Range<usize>,
+) -> [Lanes; M] {
+    assert!(weights.len() >= pairs && activations.len() >= M * 2 * pairs && range.end <= pairs);
+    let mut acc = [[_mm256_setzero_si256(); 2]; M];
+    for k in range {
+        // SAFETY: k is below the length of `weights`; a `PairRow` is 32 aligned bytes.
+        let w = unsafe {
+            let weights = weights.as_ptr().add(k).cast::<__m128i>();
+            [_mm_load_si128(weights), _mm_load_si128(weights.add(1))]
+        };
+        let w = [_mm256_cvtepi8_epi16(w[0]), _mm256_cvtepi8_epi16(w[1])];
+        for (m, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
+            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
+            let pair = _mm256_set1_epi32(pair);
+            // Weights are i8, so the pairwise sum does not reach the one case in which `pmaddwd` wraps.
+            acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(w[0], pair));
+            acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(w[1], pair));
+        }
+    }
+    acc
 }
 
 /// `clamp((acc·mult + 2^(shift−1)) >> shift, ±limit)` of 8 lanes, even and odd ones as 64-bit products.
@@ -317,7 +332,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize>(
 /// Adds the dot products of 16 pairs with one pair.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn accumulate(acc: &mut Lanes, pairs: &[u32], pair: u32) {
+pub(crate) fn accumulate(acc: &mut Lanes, pairs: &[u32], pair: u32) {
     let pair = _mm256_set1_epi32(pair as i32);
     for (acc, pairs) in acc.iter_mut().zip(pairs.chunks_exact(8)) {
         // SAFETY: 8 elements, 32 bytes.

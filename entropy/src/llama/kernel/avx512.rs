@@ -6,9 +6,10 @@
 
 use super::super::fixed::{Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms};
 use super::super::kv::Slot;
-use super::super::linear::{Linear, PANEL};
+use super::super::linear::{Linear, PANEL, PairRow};
 use super::{LANES, MAX_TILES, portable};
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// What a linear layer does with its outputs.
 enum Output<'a> {
@@ -81,22 +82,7 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
     let pairs = layer.pairs();
     let activations = &a[row * layer.stride()..][..M * layer.stride()];
     let weights = &layer.weights[panel * pairs..][..P * pairs];
-    let mut acc = [[_mm512_setzero_si512(); P]; M];
-    for k in 0..pairs {
-        let mut w = [_mm512_setzero_si512(); P];
-        for (p, w) in w.iter_mut().enumerate() {
-            // SAFETY: p * pairs + k < P * pairs, the length of `weights`; a `PairRow` is 32 aligned bytes.
-            *w = _mm512_cvtepi8_epi16(unsafe { _mm256_load_si256(weights.as_ptr().add(p * pairs + k).cast()) });
-        }
-        for (m, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
-            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
-            let pair = _mm512_set1_epi32(pair);
-            for (acc, &w) in acc.iter_mut().zip(&w) {
-                *acc = _mm512_dpwssd_epi32(*acc, w, pair);
-            }
-        }
-    }
+    let acc = products::<M, P>(weights, activations, pairs, 0..pairs);
     for p in 0..P {
         let n = (panel + p) * PANEL;
         let (mult, limit) = (load(&layer.mult[n..]), load(&layer.limit[n..]));
@@ -120,6 +106,35 @@ fn tile<const M: usize, const P: usize, const NARROW: bool>(
         }
     }
     M
+}
+
+/// Sums of products of some pairs of inputs: `M` rows of activations times `P` panels of weights, each `pairs` long.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(crate) fn products<const M: usize, const P: usize>(
+    weights: &[PairRow],
+    activations: &[i16],
+    pairs: usize,
+    range: Range<usize>,
+) -> [[__m512i; P]; M] {
+    assert!(weights.len() >= P * pairs && activations.len() >= M * 2 * pairs && range.end <= pairs);
+    let mut acc = [[_mm512_setzero_si512(); P]; M];
+    for k in range {
+        let mut w = [_mm512_setzero_si512(); P];
+        for (p, w) in w.iter_mut().enumerate() {
+            // SAFETY: p * pairs + k < P * pairs, the length of `weights`; a `PairRow` is 32 aligned bytes.
+            *w = _mm512_cvtepi8_epi16(unsafe { _mm256_load_si256(weights.as_ptr().add(p * pairs + k).cast()) });
+        }
+        for (m, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
+            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
+            let pair = _mm512_set1_epi32(pair);
+            for (acc, &w) in acc.iter_mut().zip(&w) {
+                *acc = _mm512_dpwssd_epi32(*acc, w, pair);
+            }
+        }
+    }
+    acc
 }
 
 /// `clamp((acc·mult + round) >> shift, ±limit)` of 16 lanes, even and odd ones as 64-bit products.
@@ -406,7 +421,7 @@ fn exp2neg(d: __m512i) -> __m512i {
 /// P(f) in Q16 and n of 16 lanes; see [`exp2neg`](super::super::fixed::exp2neg).
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn exp2_fraction(d: __m512i) -> (__m512i, __m512i) {
+pub(crate) fn exp2_fraction(d: __m512i) -> (__m512i, __m512i) {
     let set = |x: u32| _mm512_set1_epi32(x as i32);
     let f = _mm512_and_si512(d, set(0xffff));
     let t = _mm512_sub_epi32(set(14197), _mm512_srli_epi32(_mm512_mullo_epi32(set(1922), f), 16));

@@ -18,11 +18,11 @@
 //! the activations would start as many instructions; they only save the widening of the weights, which is hidden here.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
-mod neon;
+pub(crate) mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;

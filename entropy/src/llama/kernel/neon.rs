@@ -3,9 +3,10 @@
 
 pub(super) use super::portable::{attend, rmsnorm, rotate_store, silu_mul, symbol_weights};
 
-use super::super::linear::{Linear, PANEL};
+use super::super::linear::{Linear, PANEL, PairRow};
 use super::portable::requantize;
 use std::arch::aarch64::*;
+use std::ops::Range;
 
 pub(super) fn linear_i16(layer: &Linear, a: &[i16], out: &mut [i16]) {
     linear(layer, a, |i, value| out[i] = value as i16);
@@ -43,15 +44,35 @@ fn tile<const M: usize>(
 ) -> usize {
     let pairs = layer.pairs();
     let activations = &a[row * layer.stride()..][..M * layer.stride()];
+    let sums = products::<M>(&layer.weights[panel * pairs..][..pairs], activations, pairs, 0..pairs);
+    for (m, sums) in sums.iter().enumerate() {
+        for (lane, &sum) in sums.iter().enumerate() {
+            let n = panel * PANEL + lane;
+            let value = requantize(sum, layer.mult[n], layer.shift, layer.limit[n]);
+            emit((row + m) * layer.outputs() + n, value);
+        }
+    }
+    M
+}
+
+/// Sums of products of some pairs of inputs: `M` rows of activations times a panel of weights, each `pairs` long.
+#[inline(always)]
+pub(crate) fn products<const M: usize>(
+    weights: &[PairRow],
+    activations: &[i16],
+    pairs: usize,
+    range: Range<usize>,
+) -> [[i32; PANEL]; M] {
+    assert!(weights.len() >= pairs && activations.len() >= M * 2 * pairs && range.end <= pairs);
     let mut sums = [[0i32; PANEL]; M];
     // SAFETY: NEON is part of every AArch64 target that Rust's std supports. The loads stay inside their slices: a
     // `PairRow` is 32 bytes, and m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`; each row of
     // `sums` takes four stores of 4 lanes.
     unsafe {
         let mut acc = [[vdupq_n_s32(0); 4]; M];
-        for (k, weights) in layer.weights[panel * pairs..][..pairs].iter().enumerate() {
+        for k in range {
             // Weights of the even and of the odd input, for 16 outputs.
-            let int8x16x2_t(even, odd) = vld2q_s8(weights.0.as_ptr());
+            let int8x16x2_t(even, odd) = vld2q_s8(weights.get_unchecked(k).0.as_ptr());
             let even = [vmovl_s8(vget_low_s8(even)), vmovl_high_s8(even)];
             let odd = [vmovl_s8(vget_low_s8(odd)), vmovl_high_s8(odd)];
             for (m, acc) in acc.iter_mut().enumerate() {
@@ -71,12 +92,5 @@ fn tile<const M: usize>(
             }
         }
     }
-    for (m, sums) in sums.iter().enumerate() {
-        for (lane, &sum) in sums.iter().enumerate() {
-            let n = panel * PANEL + lane;
-            let value = requantize(sum, layer.mult[n], layer.shift, layer.limit[n]);
-            emit((row + m) * layer.outputs() + n, value);
-        }
-    }
-    M
+    sums
 }

@@ -1,0 +1,136 @@
+//! Random checkpoints and head sets, for tests and benches.
+
+use super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
+use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, export_backbone, export_heads};
+use super::model::hex;
+use crate::llama::testing::Random;
+use sha2::{Digest, Sha256};
+
+/// A seeded random Llama in floating point: unit-variance layers, norms around 1, and, where asked for, one channel of the
+/// residual stream that is a thousand times as strong as the others, as pretrained checkpoints have.
+#[derive(Debug, Clone)]
+pub struct RandomCheckpoint {
+    /// Sizes and constants.
+    pub shape: CheckpointShape,
+    /// Seed of the weights.
+    pub seed: u64,
+    /// A channel whose inputs from every block are multiplied by 1000; its norm weights are small in return.
+    pub outlier: Option<usize>,
+    /// Multiplies the queries: attention gets sharper.
+    pub sharpness: f64,
+}
+
+/// Two blocks of 48 channels, three query heads on one key head: small and odd.
+pub fn small_shape() -> CheckpointShape {
+    CheckpointShape {
+        d_model: 48,
+        layers: 2,
+        heads: 3,
+        kv_heads: 1,
+        head_dim: 16,
+        ffn: 130,
+        context: 256,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        rope_scaling: None,
+    }
+}
+
+/// The shape of SmolLM2-135M.
+pub fn smol_shape() -> CheckpointShape {
+    CheckpointShape {
+        d_model: 576,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        ffn: 1536,
+        context: 8192,
+        rms_norm_eps: 1e-5,
+        rope_theta: 100_000.0,
+        rope_scaling: None,
+    }
+}
+
+impl RandomCheckpoint {
+    /// A checkpoint without outliers.
+    pub fn new(shape: CheckpointShape, seed: u64) -> Self {
+        Self { shape, seed, outlier: None, sharpness: 1.0 }
+    }
+
+    fn random(&self, name: &str) -> Random {
+        let digest = Sha256::digest(format!("{} {name}", self.seed));
+        Random::new(u64::from_le_bytes(digest[..8].try_into().expect("8 bytes")))
+    }
+
+    /// The tensor of a Hugging Face name.
+    ///
+    /// # Panics
+    /// If the checkpoint has no such tensor.
+    pub fn tensor(&self, name: &str) -> Tensor {
+        let s = &self.shape;
+        let mut random = self.random(name);
+        let (q, kv) = (s.heads * s.head_dim, s.kv_heads * s.head_dim);
+        let part = name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
+        let (outputs, inputs, gain) = match part {
+            "q_proj" => (q, s.d_model, 1.5 * self.sharpness),
+            "k_proj" => (kv, s.d_model, 1.5),
+            "v_proj" => (kv, s.d_model, 1.0),
+            "o_proj" => (s.d_model, q, 0.7),
+            "gate_proj" | "up_proj" => (s.ffn, s.d_model, 1.4),
+            "down_proj" => (s.d_model, s.ffn, 0.7),
+            "input_layernorm" | "post_attention_layernorm" | "norm" => {
+                let mut data: Vec<f32> = (0..s.d_model).map(|_| 1.0 + random.normal(0.2) as f32).collect();
+                if let Some(channel) = self.outlier {
+                    data[channel] = 0.01;
+                }
+                return Tensor { shape: vec![s.d_model], data };
+            }
+            _ => panic!("no tensor `{name}`"),
+        };
+        let sigma = gain / (inputs as f64).sqrt();
+        let mut data: Vec<f32> = (0..outputs * inputs).map(|_| random.normal(sigma) as f32).collect();
+        if let (Some(channel), "o_proj" | "down_proj") = (self.outlier, part) {
+            data[channel * inputs..][..inputs].iter_mut().for_each(|w| *w *= 1000.0);
+        }
+        Tensor { shape: vec![outputs, inputs], data }
+    }
+
+    /// Embedding [ΣV + L][D] and head [ΣV][D].
+    pub fn tables(&self, vocabularies: &[u32]) -> (Vec<f32>, Vec<f32>) {
+        let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
+        let d = self.shape.d_model;
+        let mut random = self.random("embed");
+        let embed = (0..(symbols + vocabularies.len()) * d).map(|_| random.normal(0.7) as f32).collect();
+        let mut random = self.random("head");
+        let sigma = 2.0 / (d as f64).sqrt();
+        (embed, (0..symbols * d).map(|_| random.normal(sigma) as f32).collect())
+    }
+
+    /// The integer files: backbone and head set.
+    ///
+    /// # Errors
+    /// [`ExportError`] if the sizes are not the engine's.
+    pub fn export(&self, vocabularies: &[u32]) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+        let mut source = self;
+        let backbone = export_backbone(&self.shape, serde_json::Value::Null, &mut source, None)?;
+        let (embed, head) = self.tables(vocabularies);
+        let config = HeadsConfig {
+            arch: HEADS_ARCH.to_owned(),
+            format: FORMAT,
+            d_model: self.shape.d_model,
+            vocabularies: vocabularies.to_vec(),
+            backbone_int_sha256: hex(&Sha256::digest(&backbone)),
+            arrangement: serde_json::json!({ "vocabularies": vocabularies }),
+            source: serde_json::Value::Null,
+        };
+        let heads = export_heads(&config, &embed, &head)?;
+        Ok((backbone, heads))
+    }
+}
+
+impl CheckpointTensors for &RandomCheckpoint {
+    fn tensor(&mut self, name: &str) -> Result<Tensor, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(RandomCheckpoint::tensor(self, name))
+    }
+}
