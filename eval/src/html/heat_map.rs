@@ -54,7 +54,7 @@ pub(super) fn bars(bars: &Bars) -> Markup {
             }
             ul.key {
                 @for (i, (name, amount)) in bars.parts.iter().enumerate() {
-                    li { span.dot class=(format!("f{}", i % 12)) {} (name) " " b { (format!("{:.1} %", share(*amount))) } }
+                    li { span class=(format!("dot f{}", i % 12)) {} (name) " " b { (format!("{:.1} %", share(*amount))) } }
                 }
             }
         }
