@@ -11,6 +11,7 @@ mod paper;
 mod ppm;
 mod recompress;
 mod render;
+mod sequence;
 mod sets;
 mod speech;
 mod speed;
@@ -35,6 +36,7 @@ enum Command {
     Image(image::ImageArgs),
     Speech(speech::SpeechArgs),
     Latents(latents::LatentsArgs),
+    Sequence(sequence::SequenceArgs),
     Recompress(recompress::RecompressArgs),
     Speed(speed::SpeedArgs),
     BdRate(bd_rate::BdRateArgs),
@@ -52,6 +54,7 @@ impl Eval {
             Command::Image(args) => args.run(),
             Command::Speech(args) => args.run(),
             Command::Latents(args) => args.run(),
+            Command::Sequence(args) => args.run(),
             Command::Recompress(args) => args.run(),
             Command::Speed(args) => args.run(),
             Command::BdRate(args) => args.run(),
