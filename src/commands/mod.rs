@@ -8,6 +8,7 @@ mod encode;
 mod eval;
 mod exit;
 mod files;
+mod finetune;
 mod inspect;
 mod models;
 mod output;
@@ -40,6 +41,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Models(models::ModelsCommand),
     Train(train::Train),
+    Finetune(finetune::Finetune),
     Datasets(datasets::Datasets),
     #[cfg(feature = "eval")]
     Eval(eval::Eval),
@@ -54,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Inspect(inspect) => inspect.run(),
         Command::Models(models) => models.run(),
         Command::Train(train) => train.run(),
+        Command::Finetune(finetune) => finetune.run(),
         Command::Datasets(datasets) => datasets.run(),
         #[cfg(feature = "eval")]
         Command::Eval(eval) => eval.run(),
