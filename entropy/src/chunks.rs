@@ -276,5 +276,20 @@ mod tests {
     fn arrangements_that_do_not_fit_the_model_are_refused() {
         // The generator's metadata has the vocabularies alone.
         assert!(matches!(arrangement_of(&model(&[16])), Err(ChunkError::Metadata(_))));
+        let with = |arrangement: &FlatArrangement| {
+            let (backbone, heads) = RandomCheckpoint::new(small_shape(), 5).export_for(arrangement).expect("exports");
+            arrangement_of(&SequenceLlama::from_bytes(&backbone, &heads).expect("loads"))
+        };
+        let good = FlatArrangement::vq(16, 256);
+        assert_eq!(with(&good), Ok(good.clone()));
+        // The small shape has a context of 256.
+        let long = FlatArrangement { chunk: 257, ..good.clone() };
+        assert_eq!(with(&long), Err(ChunkError::Context { chunk: 257, context: 256 }));
+        let short = FlatArrangement { chunk: 3, ..good };
+        assert!(matches!(with(&short), Err(ChunkError::Arrangement(_))));
+        assert_eq!(
+            with(&FlatArrangement::jpeg_clipped(Scan::BlockZigzag, Components::All, 256)),
+            Err(ChunkError::Lossy)
+        );
     }
 }

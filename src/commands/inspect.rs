@@ -89,6 +89,9 @@ fn describe(name: &str, inspection: &Inspection) -> String {
             );
         }
     }
+    if let Some(chunks) = inspection.jpeg.as_ref().and_then(|jpeg| jpeg.chunks_per_segment) {
+        line("segments", format!("of {chunks} chunks"));
+    }
     if let Some(codes) = &inspection.codes {
         line("side information", format!("{} bytes (part of the header)", codes.side_information_bytes));
         line("model", codes.model.clone());
