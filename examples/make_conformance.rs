@@ -1,13 +1,13 @@
 //! Writes the golden files of this version: `cargo run -p lmcodec --example make_conformance [FOLDER]`.
 //!
-//! One `.ljpg` for every kind of file, from images made in code, and the SHA-256 of the original beside it. Files that are
+//! One file for every kind of input, from images and codes made in code, and the SHA-256 of the original beside it. Files that are
 //! there already are left alone: they were written by an earlier version and must go on decoding.
 
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use lmcodec::{DecodeOptions, EncodeOptions, decode, encode, store};
+use lmcodec::{DecodeOptions, EncodeOptions, decode, encode, encode_codes, store};
 use sha2::{Digest, Sha256};
 
 #[path = "../tests/synthetic/mod.rs"]
@@ -27,8 +27,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {
         files.push((name, store(&original, "golden file", &options)?.bytes, original));
     }
-    for (name, bytes, original) in files {
-        let path = folder.join(format!("v{}-{name}.ljpg", lmcodec::container::VERSION));
+    let mut files: Vec<_> = files.into_iter().map(|(name, bytes, original)| (name, "ljpg", bytes, original)).collect();
+    for (name, original, mut codes) in synthetic::code_files() {
+        // Several segments here too.
+        codes.segment_codes = 700.try_into()?;
+        let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };
+        files.push((name, extension, encode_codes(&original, &codes, &options)?.bytes, original));
+    }
+    for (name, extension, bytes, original) in files {
+        let path = folder.join(format!("v{}-{name}.{extension}", lmcodec::container::VERSION));
         if path.exists() {
             println!("{} exists", path.display());
             continue;
@@ -37,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("{name} does not decode to its original").into());
         }
         let hash: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(path.with_extension("sha256"), format!("{hash}  {name}.jpg\n"))?;
+        fs::write(path.with_extension("sha256"), format!("{hash}  {name}\n"))?;
         fs::write(&path, &bytes)?;
         println!("{}: {} -> {} bytes", path.display(), original.len(), bytes.len());
     }

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::models::Model;
 use crate::options::{DecodeOptions, Limits};
 use crate::segments::{self, Bands, Meter, SegmentFault};
-use crate::stored;
+use crate::{sequence, stored};
 
 /// Decodes an lmcodec file to the very bytes that were encoded.
 ///
@@ -143,20 +143,25 @@ pub(crate) struct OpenedJpeg {
 
 /// Reads the side information of a modelled file and checks the sizes it promises against the limits and the header.
 pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits) -> Result<OpenedJpeg, Error> {
-    let fault = |error: JpegError| Error::of_jpeg(error, header.side_offset());
-    let side = SideInformation::from_bytes(&content.side, &limits.jpeg).map_err(fault)?;
-    let pixels = u64::from(side.frame.width) * u64::from(side.frame.height);
-    Error::limit("pixels", pixels, limits.jpeg.max_pixels)?;
-    let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
-    let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
-    Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;
-    let image = side.skeleton(&limits.jpeg).map_err(fault)?;
+    let image = open_image(&content.side, header, limits)?;
     let bands = Bands::new(&image, content.rows_per_segment as usize);
     if bands.count() != header.payloads.len() {
         let what = format!("{} segments where the image needs {}", header.payloads.len(), bands.count());
         return Err(Error::malformed(header.side_offset() + content.side.len(), what));
     }
     Ok(OpenedJpeg { image, bands })
+}
+
+/// The image that side information describes, with all coefficients zero; its size is checked against the limits.
+pub(crate) fn open_image(side: &[u8], header: &Header, limits: &Limits) -> Result<JpegImage, Error> {
+    let fault = |error: JpegError| Error::of_jpeg(error, header.side_offset());
+    let side = SideInformation::from_bytes(side, &limits.jpeg).map_err(fault)?;
+    let pixels = u64::from(side.frame.width) * u64::from(side.frame.height);
+    Error::limit("pixels", pixels, limits.jpeg.max_pixels)?;
+    let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
+    let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
+    Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;
+    side.skeleton(&limits.jpeg).map_err(fault)
 }
 
 enum Decoded {
@@ -188,6 +193,12 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
         Content::Jpeg(content) => {
             let model = options.models.find(content.model)?;
             let (image, faults) = decode_segments(content, &header, &payloads, &model, options, share)?;
+            (Decoded::Jpeg(image), faults)
+        }
+        Content::SequenceJpeg(content) => {
+            let mut image = open_image(&content.side, &header, &options.limits)?;
+            let base = header.side_offset();
+            let faults = sequence::jpeg::decode(&mut image, content, &payloads, options, base, share)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::Codes(content) => {

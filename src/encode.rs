@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::options::{EncodeOptions, Encoded, Mode};
 use crate::segments::{self, Bands, Meter};
 use crate::sniff::{Kind, kind};
-use crate::{pixels, stored};
+use crate::{pixels, sequence, stored};
 
 /// Encodes an image file.
 ///
@@ -69,16 +69,23 @@ fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> 
     let model = options.model();
     let bands = Bands::balanced(image, options.segment_rows);
     let (coding, verifying) = if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) };
-    let meter = Meter::of_image(&options.execution, image, coding);
-    let payloads = segments::encode(image, &bands, &model, &options.execution, &meter)?;
-    let header = Header {
-        original_length: original.len() as u64,
-        original_checksum: Checksum::of(original),
-        content: Content::Jpeg(JpegContent {
+    let (content, payloads, symbols) = if let Some(sequence) = model.sequence() {
+        let (content, payloads, symbols) = sequence::jpeg::encode(image, &model, sequence, options, coding)?;
+        (content, payloads, Some(symbols))
+    } else {
+        let meter = Meter::of_image(&options.execution, image, coding);
+        let payloads = segments::encode(image, &bands, &model, &options.execution, &meter)?;
+        let content = Content::Jpeg(JpegContent {
             model: model.id(),
             side: image.side.to_bytes(),
             rows_per_segment: u32::try_from(bands.rows_per_segment()).unwrap_or(u32::MAX),
-        }),
+        });
+        (content, payloads, None)
+    };
+    let header = Header {
+        original_length: original.len() as u64,
+        original_checksum: Checksum::of(original),
+        content,
         payloads: payloads.iter().map(|payload| Payload::of(payload)).collect(),
     };
     let mut file = header.to_bytes();
@@ -107,6 +114,6 @@ fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> 
         notes: Vec::new(),
         converted_from: None,
         original_bytes: original.len(),
-        symbols: None,
+        symbols,
     })
 }

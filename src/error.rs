@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lmcodec_codecs::codes::CodesError;
 use lmcodec_codecs::jpeg::JpegError;
+use lmcodec_entropy::chunks::ChunkError;
 use lmcodec_entropy::error::{KernelUnavailable, ModelError};
 use thiserror::Error;
 
@@ -67,12 +68,32 @@ pub enum Error {
         allowed: u64,
     },
     /// The file was coded with a model that is not at hand.
-    #[error("the file needs the model with SHA-256 {id}…, which is not among: {}", looked_in.join(", "))]
+    #[error("the file needs the model with SHA-256 {id}…{}, which is not among: {}", called(name.as_deref()), looked_in.join(", "))]
     UnknownModel {
         /// The first bytes of the model's SHA-256.
         id: ModelId,
-        /// The models that were looked at, by name and hash.
+        /// The model's name, if the file gives one.
+        name: Option<String>,
+        /// The models that were looked at, by name and hash, and the folders.
         looked_in: Vec<String>,
+    },
+    /// The backbone of a head set is not at hand.
+    #[error("the head set {heads} needs the backbone with SHA-256 {sha256}, which is in none of: {}", looked_in.join(", "))]
+    MissingBackbone {
+        /// The head set's name.
+        heads: String,
+        /// SHA-256 of the backbone file, in hexadecimal.
+        sha256: String,
+        /// The folders that were looked in.
+        looked_in: Vec<String>,
+    },
+    /// A sequence model whose arrangement cannot be coded with.
+    #[error("model {name}: {source}")]
+    Arrangement {
+        /// Name or path of the model.
+        name: String,
+        /// What is wrong.
+        source: ChunkError,
     },
     /// A model file that cannot be used.
     #[error("model {name}: {source}")]
@@ -128,6 +149,10 @@ impl From<KernelUnavailable> for Error {
     fn from(error: KernelUnavailable) -> Self {
         Self::Option(error.to_string())
     }
+}
+
+fn called(name: Option<&str>) -> String {
+    name.map(|name| format!(" (called {name})")).unwrap_or_default()
 }
 
 fn list(faults: &[SegmentFault]) -> String {

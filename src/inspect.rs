@@ -3,11 +3,13 @@
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use serde::Serialize;
+use std::sync::Arc;
 
 use crate::codes::{CodesInspection, inspect_codes, open_codes};
 use crate::container::{Compressor, Content, Header, JpegContent, VERSION, payload};
-use crate::decode::{OpenedJpeg, open_jpeg};
+use crate::decode::{OpenedJpeg, open_image, open_jpeg};
 use crate::error::Error;
+use crate::models::{Model, ModelId};
 use crate::options::DecodeOptions;
 
 /// What [`inspect`] tells.
@@ -57,8 +59,12 @@ pub struct JpegInspection {
     pub process: &'static str,
     /// The colour components.
     pub components: Vec<ComponentInspection>,
-    /// Rows of MCUs of every segment but the last.
-    pub rows_per_segment: u32,
+    /// Rows of MCUs of every segment but the last, with frame models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_per_segment: Option<u32>,
+    /// Chunks of every segment but the last, with sequence models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunks_per_segment: Option<u64>,
 }
 
 /// One colour component.
@@ -124,6 +130,14 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
             }
             ("modelled", None, Some(inspect_jpeg(content, &opened, options)))
         }
+        Content::SequenceJpeg(content) => {
+            let image = open_image(&content.side, &header, &options.limits)?;
+            let model = content.model.find(&options.models).ok();
+            let mut about = describe_image(&image, content.model.id, model, content.side.len());
+            about.model.get_or_insert_with(|| format!("{} (not at hand)", content.model.name));
+            about.chunks_per_segment = Some(content.chunks_per_segment);
+            ("modelled", None, Some(about))
+        }
         Content::Codes(content) => {
             codes = Some(inspect_codes(content, &open_codes(content, &header, &options.limits)?));
             ("modelled", None, None)
@@ -144,13 +158,18 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
 }
 
 fn inspect_jpeg(content: &JpegContent, opened: &OpenedJpeg, options: &DecodeOptions) -> JpegInspection {
-    let image: &JpegImage = &opened.image;
     let model = options.models.find(content.model).ok();
+    let mut about = describe_image(&opened.image, content.model, model, content.side.len());
+    about.rows_per_segment = Some(content.rows_per_segment);
+    about
+}
+
+fn describe_image(image: &JpegImage, id: ModelId, model: Option<Arc<Model>>, side: usize) -> JpegInspection {
     JpegInspection {
-        model_sha256_prefix: content.model.to_string(),
+        model_sha256_prefix: id.to_string(),
         model_sha256: model.as_ref().map(|model| model.sha256()),
         model: model.as_ref().map(|model| model.name().to_owned()),
-        side_information_bytes: content.side.len(),
+        side_information_bytes: side,
         width: image.width,
         height: image.height,
         process: match image.side.frame.marker {
@@ -169,7 +188,8 @@ fn inspect_jpeg(content: &JpegContent, opened: &OpenedJpeg, options: &DecodeOpti
                 quality: libjpeg_quality(&component.quantization),
             })
             .collect(),
-        rows_per_segment: content.rows_per_segment,
+        rows_per_segment: None,
+        chunks_per_segment: None,
     }
 }
 

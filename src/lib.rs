@@ -21,6 +21,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod bit_cost;
 mod codes;
 pub mod container;
 mod decode;
@@ -31,9 +32,11 @@ pub mod models;
 mod options;
 pub mod pixels;
 pub mod segments;
+mod sequence;
 pub mod sniff;
 mod stored;
 
+pub use bit_cost::{BitCost, ComponentCost, bit_cost};
 pub use codes::{CodesInspection, CodesMedium, CodesOptions, DEFAULT_SEGMENT_CODES, encode_codes};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use encode::{encode, store};
@@ -42,5 +45,5 @@ pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspec
 pub use lmcodec_codecs::codes::CodesError;
 pub use lmcodec_codecs::jpeg::Subsampling;
 pub use lmcodec_entropy::llama::Kernel;
-pub use models::{Model, ModelId, ModelRegistry, default_model};
+pub use models::{Model, ModelId, ModelReference, ModelRegistry, default_model};
 pub use options::{DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress};

@@ -40,12 +40,20 @@ pub struct Limits {
     pub max_original_bytes: u64,
     /// Most codes of a file of codebook indices; each takes two bytes while it is worked on.
     pub max_codes: u64,
+    /// Most bytes of keys and values of all threads together, for sequence models; fewer threads are used to stay below.
+    pub max_model_bytes: u64,
 }
 
 impl Default for Limits {
-    /// As [`jpeg::Limits`]; originals of up to 1 GiB, up to 2^28 codes.
+    /// As [`jpeg::Limits`]; originals of up to 1 GiB, up to 2^28 codes, 8 GiB of keys
+    /// and values.
     fn default() -> Self {
-        Self { jpeg: jpeg::Limits::default(), max_original_bytes: 1 << 30, max_codes: 1 << 28 }
+        Self {
+            jpeg: jpeg::Limits::default(),
+            max_original_bytes: 1 << 30,
+            max_codes: 1 << 28,
+            max_model_bytes: 8 << 30,
+        }
     }
 }
 
@@ -81,6 +89,8 @@ pub struct EncodeOptions {
     pub always_model: bool,
     /// Rows of blocks of the first component that a segment has, about; at least one row of MCUs.
     pub segment_rows: NonZeroUsize,
+    /// Chunks of a segment, for sequence models; `None`: 8 to 64, by their length.
+    pub segment_chunks: Option<NonZeroUsize>,
     /// Bounds.
     pub limits: Limits,
     /// Threads, kernels, progress.
@@ -99,6 +109,7 @@ impl Default for EncodeOptions {
             verify: true,
             always_model: false,
             segment_rows: DEFAULT_SEGMENT_ROWS,
+            segment_chunks: None,
             limits: Limits::default(),
             execution: Execution::default(),
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lmcodec_codecs::jpeg::{Component, JpegImage};
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
-use lmcodec_entropy::segment::SegmentCoder;
+use lmcodec_entropy::segment::{SegmentBits, SegmentCoder};
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub enum SegmentPlace {
     Lines(Range<u32>),
     /// Codes, counted in the order in which they are coded.
     Codes(Range<usize>),
+    /// Chunks of a sequence model, in order.
+    Chunks(Range<usize>),
 }
 
 impl fmt::Display for SegmentFault {
@@ -41,6 +43,7 @@ impl fmt::Display for SegmentFault {
         let (kind, start, end) = match &self.place {
             SegmentPlace::Lines(Range { start, end }) => ("lines", *start as usize, *end as usize),
             SegmentPlace::Codes(Range { start, end }) => ("codes", *start, *end),
+            SegmentPlace::Chunks(Range { start, end }) => ("chunks", *start, *end),
         };
         write!(f, "segment {} ({kind} {start}..{end}): {}", self.segment, self.what)
     }
@@ -100,7 +103,7 @@ impl Bands {
     /// Rows of MCUs of a segment.
     pub fn rows(&self, segment: usize) -> Range<usize> {
         let start = segment * self.rows_per_segment;
-        start.min(self.mcu_rows)..(start + self.rows_per_segment).min(self.mcu_rows)
+        start.min(self.mcu_rows)..start.saturating_add(self.rows_per_segment).min(self.mcu_rows)
     }
 
     /// Lines of the image of a segment.
@@ -119,7 +122,7 @@ impl Bands {
     }
 
     /// The planes of a segment, filled from the image.
-    fn planes(&self, segment: usize, image: &JpegImage) -> Vec<CoefficientPlane> {
+    pub(crate) fn planes(&self, segment: usize, image: &JpegImage) -> Vec<CoefficientPlane> {
         let mut planes = self.zeroed(segment, image);
         for (index, (plane, component)) in planes.iter_mut().zip(&image.components).enumerate() {
             let range = self.coefficients(segment, index, component);
@@ -128,7 +131,7 @@ impl Bands {
         planes
     }
 
-    fn zeroed(&self, segment: usize, image: &JpegImage) -> Vec<CoefficientPlane> {
+    pub(crate) fn zeroed(&self, segment: usize, image: &JpegImage) -> Vec<CoefficientPlane> {
         let plane = |(index, component): (usize, &Component)| {
             let blocks = self.coefficients(segment, index, component).len() / 64;
             let high = blocks.checked_div(component.blocks_wide).unwrap_or(0);
@@ -139,7 +142,7 @@ impl Bands {
     }
 
     /// Copies a segment's planes into the image.
-    fn fill(&self, segment: usize, planes: &[CoefficientPlane], image: &mut JpegImage) {
+    pub(crate) fn fill(&self, segment: usize, planes: &[CoefficientPlane], image: &mut JpegImage) {
         for (index, (plane, component)) in planes.iter().zip(&mut image.components).enumerate() {
             let range = self.coefficients(segment, index, component);
             component.coefficients[range].copy_from_slice(plane.blocks.as_flattened());
@@ -157,11 +160,26 @@ pub(crate) fn encode(
 ) -> Result<Vec<Vec<u8>>, Error> {
     let isa = execution.isa()?;
     in_parallel(execution, bands.count(), |segment| {
-        let mut coder = SegmentCoder::new(model.llama(), isa)
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut sink = Metered::new(RangeEncoder::new(), meter);
         coder.encode(&mut bands.planes(segment, image), &mut sink);
         Ok(sink.coder.finish())
+    })
+}
+
+/// Counts the bits that [`encode`] would write, by segment.
+pub(crate) fn count(
+    image: &JpegImage,
+    bands: &Bands,
+    model: &Model,
+    execution: &Execution,
+) -> Result<Vec<SegmentBits>, Error> {
+    let isa = execution.isa()?;
+    in_parallel(execution, bands.count(), |segment| {
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
+            .map_err(|source| Error::Model { name: model.name().into(), source })?;
+        Ok(coder.count(&mut bands.planes(segment, image)))
     })
 }
 
@@ -181,7 +199,7 @@ pub(crate) fn decode(
             Ok(bytes) => *bytes,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let mut coder = SegmentCoder::new(model.llama(), isa)
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut planes = bands.zeroed(segment, blank);
         let mut source = Metered::new(RangeDecoder::new(bytes), meter);

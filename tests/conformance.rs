@@ -1,9 +1,9 @@
-//! Files written by released versions decode for ever: every `conformance/*.ljpg` gives the SHA-256 beside it.
+//! Files written by released versions decode for ever: every coded file in `conformance/` gives the SHA-256 beside it.
 
 use std::fs;
 use std::path::Path;
 
-use lmcodec::{DecodeOptions, EncodeOptions, Kernel, decode, default_model, encode, inspect};
+use lmcodec::{DecodeOptions, EncodeOptions, Kernel, decode, default_model, encode, encode_codes, inspect};
 use sha2::{Digest, Sha256};
 
 mod synthetic;
@@ -14,7 +14,7 @@ fn golden_files_decode_to_their_hashes() {
     let mut names: Vec<_> = fs::read_dir(&folder)
         .expect("the folder is part of the repository")
         .map(|entry| entry.expect("reads").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "ljpg"))
+        .filter(|path| path.extension().is_some_and(|e| ["ljpg", "lvq", "lrvq"].iter().any(|known| e == *known)))
         .collect();
     names.sort();
     for path in &names {
@@ -48,6 +48,13 @@ fn golden_files_are_written_alike_by_every_build() {
             assert!(encode(&original, &options).expect("encodes").bytes == golden, "{name} differs");
             compared += 1;
         }
+    }
+    for (name, original, mut codes) in synthetic::code_files() {
+        codes.segment_codes = 700.try_into().expect("not zero");
+        let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };
+        let golden = folder.join(format!("v{}-{name}.{extension}", lmcodec::container::VERSION));
+        let encoded = encode_codes(&original, &codes, &options).expect("encodes").bytes;
+        assert!(encoded == fs::read(golden).expect("reads"), "{name} differs");
     }
     assert!(compared > 0, "no golden file of today's default model: run the example make_conformance");
 }

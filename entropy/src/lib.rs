@@ -8,6 +8,7 @@
 
 pub mod adaptive;
 pub mod arrangement;
+pub mod chunks;
 pub mod coder;
 pub mod error;
 pub mod llama;

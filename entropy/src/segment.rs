@@ -63,6 +63,9 @@ pub enum SymbolKind {
 trait SymbolCoder {
     fn symbol<const N: usize>(&mut self, kind: SymbolKind, distribution: &Distribution<N>, truth: usize) -> usize;
     fn raw(&mut self, truth: u32, count: u32) -> u32;
+
+    /// The next symbols belong to the coefficient at this zigzag position.
+    fn at(&mut self, _position: usize) {}
 }
 
 struct Writing<'s, S>(&'s mut S);
@@ -96,6 +99,9 @@ impl<S: SymbolSource> SymbolCoder for Reading<'_, S> {
 pub struct SegmentBits {
     /// `[component][kind]`, kinds in the order of [`SymbolKind`].
     pub by_component: Vec<[f64; 4]>,
+    /// `[component][zigzag position]`: bits of the DC (0) and of the AC coefficients, escapes included. With the bits of
+    /// [`SymbolKind::Last`] they are all bits.
+    pub by_position: Vec<[f64; 64]>,
 }
 
 impl SegmentBits {
@@ -107,17 +113,38 @@ impl SegmentBits {
 
 struct Counting {
     counters: [BitCounter; 4],
+    positions: [f64; 64],
+    position: usize,
+}
+
+impl Counting {
+    fn new() -> Self {
+        Self { counters: [BitCounter::new(); 4], positions: [0.0; 64], position: 0 }
+    }
+
+    fn count(&mut self, kind: SymbolKind, code: impl FnOnce(&mut BitCounter)) {
+        let mut counter = BitCounter::new();
+        code(&mut counter);
+        self.counters[kind as usize].add(&counter);
+        if kind != SymbolKind::Last {
+            self.positions[self.position] += counter.bits();
+        }
+    }
 }
 
 impl SymbolCoder for Counting {
     fn symbol<const N: usize>(&mut self, kind: SymbolKind, distribution: &Distribution<N>, truth: usize) -> usize {
-        distribution.encode(truth, &mut self.counters[kind as usize]);
+        self.count(kind, |counter| distribution.encode(truth, counter));
         truth
     }
 
     fn raw(&mut self, truth: u32, count: u32) -> u32 {
-        SymbolSink::bits(&mut self.counters[SymbolKind::Escape as usize], truth, count);
+        self.count(SymbolKind::Escape, |counter| SymbolSink::bits(counter, truth, count));
         truth
+    }
+
+    fn at(&mut self, position: usize) {
+        self.position = position;
     }
 }
 
@@ -179,14 +206,14 @@ impl<'m> SegmentCoder<'m> {
 
     /// Counts the bits that [`encode`](Self::encode) would write.
     pub fn count(&mut self, planes: &mut [CoefficientPlane]) -> SegmentBits {
-        let by_component = (0..planes.len())
-            .map(|component| {
-                let mut counting = Counting { counters: [BitCounter::new(); 4] };
-                let _ = self.component(planes, component, &mut counting);
-                counting.counters.map(|c| c.bits())
-            })
-            .collect();
-        SegmentBits { by_component }
+        let mut bits = SegmentBits::default();
+        for component in 0..planes.len() {
+            let mut counting = Counting::new();
+            let _ = self.component(planes, component, &mut counting);
+            bits.by_component.push(counting.counters.map(|c| c.bits()));
+            bits.by_position.push(counting.positions);
+        }
+        bits
     }
 
     fn component<C: SymbolCoder>(
@@ -273,6 +300,7 @@ impl<'m> SegmentCoder<'m> {
         s.previous.clear();
         s.previous.resize(m, START);
         for k in 1..=usize::from(s.last.iter().copied().max().unwrap_or(0)) {
+            coder.at(k);
             s.active.clear();
             s.active_previous.clear();
             s.features.clear();
@@ -299,6 +327,7 @@ impl<'m> SegmentCoder<'m> {
             }
         }
 
+        coder.at(0);
         s.features.clear();
         frames.iter().zip(&steps).for_each(|(f, step)| step.dc(f, &mut s.features));
         s.logits.resize(m * ALPHABET, 0);
@@ -422,7 +451,15 @@ mod tests {
         coder.encode(&mut given, &mut sink);
         assert_eq!(given, truth);
         let bytes = sink.finish();
-        let counted = coder.count(&mut given).total() / 8.0;
+        let bits = coder.count(&mut given);
+        let last = bits.by_component.iter().map(|kinds| kinds[SymbolKind::Last as usize]).sum::<f64>();
+        let sorted = last + bits.by_position.iter().flatten().sum::<f64>();
+        assert!((bits.total() - sorted).abs() < 1e-6 * (1.0 + sorted), "{} against {sorted}", bits.total());
+        for (plane, positions) in truth.iter().zip(&bits.by_position) {
+            let highest = plane.blocks.iter().filter_map(|b| b.iter().rposition(|&v| v != 0)).max().unwrap_or(0);
+            assert!(positions[highest + 1..].iter().all(|&b| b == 0.0));
+        }
+        let counted = bits.total() / 8.0;
         assert!((bytes.len() as f64 - counted).abs() <= 4.0 + counted * 1e-4, "{} against {counted}", bytes.len());
         let mut planes: Vec<_> =
             truth.iter().map(|p| CoefficientPlane::zeroed(p.blocks_wide, p.blocks_high, p.quantization)).collect();

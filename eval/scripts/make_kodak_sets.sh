@@ -2,7 +2,7 @@
 # Makes the JPEG sets of the recompression table from a folder of PNGs (the 24 Kodak images), with cjpeg of libjpeg-turbo.
 #   make_kodak_sets.sh PNG_DIR OUT_DIR
 # OUT_DIR gets a20 a50 a80 a95 (4:2:0), c20 c50 c80 (4:4:4) and d20 d50 d80 (grayscale). -baseline keeps the quantization
-# tables of quality 20 within 8 bits. LMCODEC_EVAL names the command lmcodec-eval if it is not on the PATH.
+# tables of quality 20 within 8 bits. LMCODEC names the command lmcodec if it is not on the PATH.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -11,9 +11,9 @@ if [ $# -ne 2 ]; then
 fi
 png_dir=$1
 out_dir=$2
-eval_command=${LMCODEC_EVAL:-lmcodec-eval}
+lmcodec=${LMCODEC:-lmcodec}
 command -v cjpeg >/dev/null || { echo "$0: cjpeg is not on the PATH (libjpeg-turbo-progs)" >&2; exit 1; }
-command -v "$eval_command" >/dev/null || { echo "$0: $eval_command not found, set LMCODEC_EVAL" >&2; exit 1; }
+command -v "$lmcodec" >/dev/null || { echo "$0: $lmcodec not found, set LMCODEC" >&2; exit 1; }
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -31,7 +31,7 @@ for png in "$png_dir"/*.png; do
     [ -e "$png" ] || continue
     found=$((found + 1))
     image=$(basename "$png" .png)
-    "$eval_command" ppm "$png" "$scratch/image.ppm" --force
+    "$lmcodec" eval ppm "$png" "$scratch/image.ppm" --force
     for q in 20 50 80 95; do make_set "a$q" "$image" -quality $q -sample 2x2; done
     for q in 20 50 80; do make_set "c$q" "$image" -quality $q -sample 1x1; done
     for q in 20 50 80; do make_set "d$q" "$image" -quality $q -grayscale; done

@@ -47,7 +47,7 @@ impl Method {
 }
 
 /// A Bjøntegaard delta.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BdDelta {
     /// Percent of rate ([`bd_rate`]) or units of quality ([`bd_quality`]); `None` where the curves do not overlap.
     pub value: Option<f64>,

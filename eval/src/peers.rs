@@ -6,6 +6,8 @@
 
 use crate::process::run_measured;
 use crate::recompression::{CodecError, Measured, Recompressor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,9 +27,27 @@ impl CommandLine {
     }
 }
 
+impl std::fmt::Display for CommandLine {
+    /// The program by its name alone, and its arguments.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.program.file_name().unwrap_or_default().to_string_lossy())?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+    }
+}
+
+/// Both command lines of a codec, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commands {
+    /// Encoding.
+    pub encode: String,
+    /// Decoding.
+    pub decode: String,
+}
+
 /// A codec that runs as two programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalCodec {
+    facts: BTreeMap<String, String>,
     name: String,
     version: String,
     encode: CommandLine,
@@ -47,7 +67,20 @@ pub enum Direction {
 impl ExternalCodec {
     /// A codec made of two command lines; `coded_extension` (without dot) names its files, as some programs go by it.
     pub fn new(name: &str, version: &str, encode: CommandLine, decode: CommandLine, coded_extension: &str) -> Self {
-        Self { name: name.into(), version: version.into(), encode, decode, coded_extension: coded_extension.into() }
+        let facts = BTreeMap::new();
+        Self {
+            facts,
+            name: name.into(),
+            version: version.into(),
+            encode,
+            decode,
+            coded_extension: coded_extension.into(),
+        }
+    }
+
+    /// States facts about the codec.
+    pub fn with_facts(self, facts: BTreeMap<String, String>) -> Self {
+        Self { facts, ..self }
     }
 
     /// Runs one direction on `input`.
@@ -68,7 +101,7 @@ impl ExternalCodec {
         command.args(arguments).current_dir(folder.path());
         let usage = run_measured(&mut command, &folder.path().join("messages"))?;
         let bytes = std::fs::read(folder.path().join(to))?;
-        Ok(Measured { bytes, cpu_s: Some(usage.cpu_s), wall_s: usage.wall_s, peak_bytes: Some(usage.peak_bytes) })
+        Ok(Measured { bytes, cpu_s: usage.cpu_s, wall_s: usage.wall_s, peak_bytes: usage.peak_bytes })
     }
 }
 
@@ -78,6 +111,12 @@ impl Recompressor for ExternalCodec {
     }
     fn version(&self) -> &str {
         &self.version
+    }
+    fn facts(&self) -> BTreeMap<String, String> {
+        self.facts.clone()
+    }
+    fn commands(&self) -> Option<Commands> {
+        Some(Commands { encode: self.encode.to_string(), decode: self.decode.to_string() })
     }
     fn in_process(&self) -> bool {
         false
@@ -113,6 +152,13 @@ const KNOWN: &[Known] = &[
     (
         "jpegtran-optimize",
         ("jpegtran", &["-copy", "all", "-optimize", "-outfile", "OUT", "IN"]),
+        ("jpegtran", JPEGTRAN_BACK),
+        "-version",
+        "jpg",
+    ),
+    (
+        "jpegtran-progressive",
+        ("jpegtran", &["-copy", "all", "-progressive", "-optimize", "-outfile", "OUT", "IN"]),
         ("jpegtran", JPEGTRAN_BACK),
         "-version",
         "jpg",
@@ -164,27 +210,72 @@ pub fn installed_peers() -> Vec<ExternalCodec> {
         .collect()
 }
 
+/// The peers whose programs are on the PATH, and those that were compiled in (feature `lepton`).
+pub fn installed_recompressors() -> Vec<Box<dyn Recompressor>> {
+    #[allow(unused_mut)]
+    let mut peers: Vec<Box<dyn Recompressor>> =
+        installed_peers().into_iter().map(|peer| Box::new(peer) as Box<dyn Recompressor>).collect();
+    #[cfg(feature = "lepton")]
+    peers.push(Box::new(crate::lepton::Lepton));
+    peers
+}
+
 /// Names of the peers whose programs are missing.
 pub fn missing_peers() -> Vec<&'static str> {
     KNOWN.iter().filter(|(_, encode, decode, ..)| !(on_path(encode.0) && on_path(decode.0))).map(|k| k.0).collect()
 }
 
-fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|d: PathBuf| is_program(&d.join(program))))
 }
 
+#[cfg(unix)]
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// The first line that the program prints when it is asked for its version (some then fail for want of a file).
-fn version_of(program: &str, argument: &str) -> String {
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.with_extension("exe").is_file()
+}
+
+/// The line in which the program states its version when it is asked (some then fail for want of a file).
+pub(crate) fn version_of(program: &str, argument: &str) -> String {
     let Ok(output) = Command::new(program).arg(argument).stdin(Stdio::null()).output() else {
         return String::new();
     };
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default().to_string()
+    version_line(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()))
+}
+
+/// The first line with a number such as 1.2, or else the first line.
+fn version_line(text: &str) -> String {
+    let numbered = |line: &&str| {
+        line.as_bytes().windows(3).any(|w| w[0].is_ascii_digit() && w[1] == b'.' && w[2].is_ascii_digit())
+    };
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    lines.clone().find(numbered).or_else(|| lines.next()).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What opj_compress 2.5.0, cwebp 1.2.4 and cjpeg 2.1.5 print.
+    #[test]
+    fn finds_the_version_in_what_programs_print() {
+        let opj = "\nThis is the opj_compress utility from the OpenJPEG project.\nIt compresses various image formats with \
+                   the JPEG 2000 algorithm.\nIt has been compiled against openjp2 library v2.5.0.\n";
+        assert_eq!(version_line(opj), "It has been compiled against openjp2 library v2.5.0.");
+        assert_eq!(version_line("1.2.4\n"), "1.2.4");
+        let cjpeg = "libjpeg-turbo version 2.1.5 (build 20230203)\nEmpty input file\n";
+        assert_eq!(version_line(cjpeg), "libjpeg-turbo version 2.1.5 (build 20230203)");
+        assert_eq!((version_line("a\nb").as_str(), version_line("").as_str()), ("a", ""));
+    }
+
+    #[test]
+    fn commands_name_programs_without_their_folder() {
+        assert_eq!(CommandLine::new("/a/b/tool", &["-q", "IN"]).to_string(), "tool -q IN");
+    }
 }

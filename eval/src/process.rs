@@ -1,4 +1,5 @@
-//! Running a program and measuring what it used: CPU seconds, wall seconds, peak memory (Unix).
+//! Running a program and measuring what it used: CPU seconds, wall seconds, peak memory. Elsewhere than on Unix only wall
+//! seconds are known.
 //!
 //! `wait4(2)` reports the resources of exactly the child that was waited for, so that runs in other threads do not mix in.
 //!
@@ -16,12 +17,12 @@ use thiserror::Error;
 /// What one run used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// User plus system CPU seconds, over all threads.
-    pub cpu_s: f64,
+    /// User plus system CPU seconds, over all threads; `None` where the system does not tell.
+    pub cpu_s: Option<f64>,
     /// Wall-clock seconds from before the start to the end.
     pub wall_s: f64,
-    /// Largest resident size in bytes.
-    pub peak_bytes: u64,
+    /// Largest resident size in bytes; `None` where the system does not tell.
+    pub peak_bytes: Option<u64>,
 }
 
 /// Why a run failed.
@@ -55,76 +56,109 @@ pub fn run_measured(command: &mut Command, stderr_file: &Path) -> Result<Usage, 
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     let start = Instant::now();
     let child = command.spawn().map_err(io_error)?;
-    let (status, usage) = wait(child.id() as libc::pid_t).map_err(io_error)?;
+    let (status, cpu_s, peak_bytes) = system::wait(child).map_err(io_error)?;
     let wall_s = start.elapsed().as_secs_f64();
-    if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0) {
+    if !status.success() {
         let text = std::fs::read(stderr_file).map_err(io_error)?;
         let text = String::from_utf8_lossy(&text);
         return Err(ProcessError::Failed {
             program,
-            status: if libc::WIFSIGNALED(status) {
-                format!("signal {}", libc::WTERMSIG(status))
-            } else {
-                format!("exit code {}", libc::WEXITSTATUS(status))
-            },
+            status: status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}")),
             message: text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message").trim().to_string(),
         });
     }
-    Ok(Usage {
-        cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        wall_s,
-        peak_bytes: usage.ru_maxrss as u64 * MAXRSS_UNIT,
-    })
+    Ok(Usage { cpu_s, wall_s, peak_bytes })
 }
 
 /// CPU seconds (user and system, all threads) that this process has used so far.
-pub fn own_cpu_seconds() -> f64 {
-    let usage = own_usage();
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+pub fn own_cpu_seconds() -> Option<f64> {
+    system::own_cpu_seconds()
 }
 
 /// Largest resident size of this process so far, in bytes: the floor under every [`Usage::peak_bytes`].
-pub fn own_resident_bytes() -> u64 {
-    own_usage().ru_maxrss as u64 * MAXRSS_UNIT
+pub fn own_resident_bytes() -> Option<u64> {
+    system::own_resident_bytes()
 }
 
-/// Unit of `ru_maxrss`: bytes on Apple systems, KiB elsewhere.
-const MAXRSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+#[cfg(unix)]
+mod system {
+    use std::io;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, ExitStatus};
 
-fn seconds(t: libc::timeval) -> f64 {
-    t.tv_sec as f64 + t.tv_usec as f64 * 1e-6
-}
+    /// Unit of `ru_maxrss`: bytes on Apple systems, KiB elsewhere.
+    const MAXRSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
 
-fn own_usage() -> libc::rusage {
-    // SAFETY: rusage is plain integers, for which zero is a value; getrusage writes to the struct it is given and cannot
-    // fail with RUSAGE_SELF.
-    unsafe {
-        let mut usage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
+    fn seconds(t: libc::timeval) -> f64 {
+        t.tv_sec as f64 + t.tv_usec as f64 * 1e-6
     }
-}
 
-/// Waits for the child `pid` of this process. Nothing else may wait for it.
-fn wait(pid: libc::pid_t) -> io::Result<(libc::c_int, libc::rusage)> {
-    loop {
-        let mut status = 0;
-        // SAFETY: as in `own_usage`; `status` and `usage` outlive the call.
-        let (result, usage) = unsafe {
+    fn cpu(usage: &libc::rusage) -> Option<f64> {
+        Some(seconds(usage.ru_utime) + seconds(usage.ru_stime))
+    }
+
+    fn peak(usage: &libc::rusage) -> Option<u64> {
+        Some(usage.ru_maxrss as u64 * MAXRSS_UNIT)
+    }
+
+    pub(super) fn own_cpu_seconds() -> Option<f64> {
+        cpu(&own_usage())
+    }
+
+    pub(super) fn own_resident_bytes() -> Option<u64> {
+        peak(&own_usage())
+    }
+
+    fn own_usage() -> libc::rusage {
+        // SAFETY: rusage is plain integers, for which zero is a value; getrusage writes to the struct it is given and
+        // cannot fail with RUSAGE_SELF.
+        unsafe {
             let mut usage = std::mem::zeroed();
-            (libc::wait4(pid, &mut status, 0, &mut usage), usage)
-        };
-        if result == pid {
-            return Ok((status, usage));
+            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+            usage
         }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+    }
+
+    /// Waits for a child of this process. Nothing else may wait for it.
+    pub(super) fn wait(child: Child) -> io::Result<(ExitStatus, Option<f64>, Option<u64>)> {
+        let pid = child.id() as libc::pid_t;
+        loop {
+            let mut status = 0;
+            // SAFETY: as in `own_usage`; `status` and `usage` outlive the call.
+            let (result, usage) = unsafe {
+                let mut usage = std::mem::zeroed();
+                (libc::wait4(pid, &mut status, 0, &mut usage), usage)
+            };
+            if result == pid {
+                return Ok((ExitStatus::from_raw(status), cpu(&usage), peak(&usage)));
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(not(unix))]
+mod system {
+    use std::io;
+    use std::process::{Child, ExitStatus};
+
+    pub(super) fn own_cpu_seconds() -> Option<f64> {
+        None
+    }
+
+    pub(super) fn own_resident_bytes() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn wait(mut child: Child) -> io::Result<(ExitStatus, Option<f64>, Option<u64>)> {
+        Ok((child.wait()?, None, None))
+    }
+}
+
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -135,7 +169,8 @@ mod tests {
         let usage =
             run_measured(Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]), &log)
                 .unwrap();
-        assert!(usage.cpu_s > 0.001 && usage.cpu_s < usage.wall_s * 2.0 && usage.peak_bytes > 100_000, "{usage:?}");
+        let (cpu_s, peak_bytes) = (usage.cpu_s.unwrap(), usage.peak_bytes.unwrap());
+        assert!(cpu_s > 0.001 && cpu_s < usage.wall_s * 2.0 && peak_bytes > 100_000, "{usage:?}");
         match run_measured(Command::new("sh").args(["-c", "echo bad input >&2; exit 3"]), &log).unwrap_err() {
             ProcessError::Failed { program, status, message } => {
                 assert_eq!((&*program, &*status, &*message), ("sh", "exit code 3", "bad input"));
@@ -143,6 +178,6 @@ mod tests {
             other => panic!("{other}"),
         }
         assert!(matches!(run_measured(&mut Command::new("no-such-program-xyz"), &log), Err(ProcessError::Io { .. })));
-        assert!(own_cpu_seconds() > 0.0 && own_resident_bytes() > 100_000);
+        assert!(own_cpu_seconds().unwrap() > 0.0 && own_resident_bytes().unwrap() > 100_000);
     }
 }

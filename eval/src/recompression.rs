@@ -3,10 +3,13 @@
 //! In: named sets (folders of `.jpg`) and [`Recompressor`]s. Out: a [`Table`] with source and coded bytes, the byte-exact
 //! round trip, CPU and wall seconds of each file. Sizes are those of whole files, all headers included.
 
+use crate::bit_cost::BitCost;
 use crate::jpeg_size::jpeg_size;
+use crate::peers::Commands;
 use crate::process::{ProcessError, own_cpu_seconds};
 use crate::report::{CodecResult, Environment, Measurement, Origin, SetResult, SourceImage, Table};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -81,6 +84,21 @@ pub trait Recompressor: Sync {
         ""
     }
 
+    /// Facts about the codec that a reader of results needs, such as the model's name.
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    /// The command lines of encoding and decoding, for codecs that run as processes.
+    fn commands(&self) -> Option<Commands> {
+        None
+    }
+
+    /// Where the bits of a coded file go, for codecs that can tell.
+    fn bit_cost(&self, _jpeg: &[u8]) -> Option<Result<BitCost, CodecError>> {
+        None
+    }
+
     /// Codes a whole JPEG file.
     fn encode(&self, jpeg: &[u8]) -> Result<Vec<u8>, CodecError>;
 
@@ -103,11 +121,12 @@ pub trait Recompressor: Sync {
     }
 }
 
-fn measure_here(work: impl FnOnce() -> Result<Vec<u8>, CodecError>) -> Result<Measured, CodecError> {
+pub(crate) fn measure_here(work: impl FnOnce() -> Result<Vec<u8>, CodecError>) -> Result<Measured, CodecError> {
     let (cpu, wall) = (own_cpu_seconds(), Instant::now());
     let bytes = work()?;
     let wall_s = wall.elapsed().as_secs_f64();
-    Ok(Measured { bytes, cpu_s: Some(own_cpu_seconds() - cpu), wall_s, peak_bytes: None })
+    let cpu_s = own_cpu_seconds().zip(cpu).map(|(end, start)| end - start);
+    Ok(Measured { bytes, cpu_s, wall_s, peak_bytes: None })
 }
 
 /// Keeps the file as it is: the zero of every table, and the codec of the tests.

@@ -170,7 +170,7 @@ pub fn measure_speed(
         pixels,
         runs,
         anchor: codecs[anchor].codec.clone(),
-        peak_floor_bytes: own_resident_bytes(),
+        peak_floor_bytes: own_resident_bytes().unwrap_or(0),
         codecs,
     })
 }

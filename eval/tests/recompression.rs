@@ -1,6 +1,5 @@
 //! The table, from files to Markdown, with codecs whose behaviour is known; peers where they are installed.
 
-use lmcodec_eval::lmcodec_codec::LmcodecCodec;
 use lmcodec_eval::markdown::markdown;
 use lmcodec_eval::peers::{installed_peers, missing_peers};
 use lmcodec_eval::peers_csv::{self, Merged, PeersCsvError};
@@ -142,16 +141,6 @@ fn refuses_folders_without_a_table() {
     std::fs::write(dir.path().join("a.jpg"), "x").unwrap();
     std::fs::write(dir.path().join("a.jpeg"), "x").unwrap();
     assert!(matches!(SourceSet::from_folder("s", dir.path()), Err(RecompressionError::Duplicate { .. })));
-}
-
-#[test]
-fn lmcodec_gives_every_file_back() {
-    let dir = folder();
-    let codec = LmcodecCodec::new(None).unwrap();
-    let table = measure(&[set("s", dir.path())], &[&codec], 1, &|| ()).unwrap();
-    let result = &table.sets[0].codecs[0];
-    assert_eq!((result.codec.as_str(), result.failed, result.byte_exact), ("lmcodec", 0, Some(2)));
-    assert!(LmcodecCodec::new(Some(&dir.path().join("notes.txt"))).is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Files of codebook indices (`.npy`, `.safetensors`) → lmcodec files and back, byte for byte.
 //!
 //! The array is brought into coding order ([`shape`]), cut into segments and coded with the adaptive model
-//! ([`segments`]); whatever else the file has is side information.
+//! ([`segments`]) or a sequence Llama (`sequence/`); whatever else the file has is side information.
 
 pub(crate) mod segments;
 pub(crate) mod shape;
@@ -17,6 +17,7 @@ use crate::encode::store;
 use crate::error::Error;
 use crate::options::{DecodeOptions, EncodeOptions, Encoded, Limits, Mode};
 use crate::segments::{Meter, SegmentFault};
+use crate::sequence;
 use shape::CodingOrder;
 
 /// What a file of codes is.
@@ -62,27 +63,31 @@ impl CodesOptions {
 ///
 /// # Errors
 /// [`Error::Codes`] for files that hold no codes of the size stated, [`Error::Option`] if the shape does not fit the
-/// medium, [`Error::Limit`], [`Error::Mismatch`].
+/// medium or the model, [`Error::Limit`], [`Error::Mismatch`].
 pub fn encode_codes(bytes: &[u8], codes: &CodesOptions, options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
-    if options.model.is_some() {
-        return Err(Error::Option("codes are coded with the adaptive model; leave out the model".into()));
-    }
     let array = codes::parse(bytes, codes.tensor.as_deref())?;
     Error::limit("codes", array.codes.len() as u64, options.limits.max_codes)?;
     let order = CodingOrder::new(&codes.medium, &array.side.shape).map_err(Error::Option)?;
     let vocabularies = vocabularies(&array, &order, &codes.codebooks)?;
     let symbols = order.gather(&array.codes);
-    let content = CodesContent {
+    let mut content = CodesContent {
         medium: order.medium(),
         model: CodesModel::Adaptive,
         vocabularies,
-        symbols_per_segment: codes.segment_codes.get() as u64,
+        per_segment: codes.segment_codes.get() as u64,
         side: array.side.to_bytes(),
     };
     let (coding, verifying) = if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) };
-    let meter = Meter::of_symbols(&options.execution, segments::bits(&content.vocabularies, symbols.len()), coding);
-    let payloads = segments::encode(&symbols, &order, &content, &options.execution, &meter)?;
+    let payloads = if let Some(model) = &options.model {
+        let (payloads, per_segment) = sequence::codes::encode(&symbols, order.layers(), model, options, coding)?;
+        (content.model, content.per_segment) = (CodesModel::Named(model.reference()), per_segment);
+        payloads
+    } else {
+        let bits = segments::bits(&content.vocabularies, symbols.len());
+        let meter = Meter::of_symbols(&options.execution, bits, coding);
+        segments::encode(&symbols, &order, &content, &options.execution, &meter)?
+    };
     let header = Header {
         original_length: bytes.len() as u64,
         original_checksum: Checksum::of(bytes),
@@ -108,7 +113,7 @@ pub fn encode_codes(bytes: &[u8], codes: &CodesOptions, options: &EncodeOptions)
     Ok(Encoded {
         bytes: file,
         mode: Mode::Modelled,
-        model: Some(ADAPTIVE.to_owned()),
+        model: Some(options.model.as_ref().map_or(ADAPTIVE, |model| model.name()).to_owned()),
         notes: Vec::new(),
         converted_from: None,
         original_bytes: bytes.len(),
@@ -168,8 +173,9 @@ pub(crate) fn open_codes(content: &CodesContent, header: &Header, limits: &Limit
     if content.vocabularies.len() != 1 && content.vocabularies.len() != order.layers() {
         return Err(fault(format!("{} vocabularies for {} layers", content.vocabularies.len(), order.layers())));
     }
-    let expected = (side.count() as u64).div_ceil(content.symbols_per_segment);
-    if expected != header.payloads.len() as u64 {
+    let expected = (side.count() as u64).div_ceil(content.per_segment);
+    // The number of chunks is checked when the model, and so their length, is known.
+    if content.model == CodesModel::Adaptive && expected != header.payloads.len() as u64 {
         return Err(fault(format!("{} segments where the codes need {expected}", header.payloads.len())));
     }
     Ok(OpenedCodes { side, order })
@@ -184,13 +190,12 @@ pub(crate) fn decode_codes(
     share: Range<f64>,
 ) -> Result<(CodeArray, Vec<SegmentFault>), Error> {
     let OpenedCodes { side, order } = open_codes(content, header, &options.limits)?;
-    if let CodesModel::Named(id) = content.model {
-        options.models.find(id)?;
-        return Err(Error::Unsupported {
-            what: "model of codes",
-            found: format!("model {id}…"),
-            supported: "the adaptive model".into(),
-        });
+    if let CodesModel::Named(model) = &content.model {
+        let (model, layers) = (model.find(&options.models)?, order.layers());
+        let place = (header.side_offset() + content.side.len(), share);
+        let (symbols, faults) =
+            sequence::codes::decode(side.count(), layers, &model, content.per_segment, payloads, options, place)?;
+        return Ok((CodeArray { codes: order.scatter(&symbols), side }, faults));
     }
     let meter = Meter::of_symbols(&options.execution, segments::bits(&content.vocabularies, side.count()), share);
     let (symbols, faults) = segments::decode(side.count(), &order, content, payloads, &options.execution, &meter)?;
@@ -202,7 +207,7 @@ pub(crate) fn decode_codes(
 pub struct CodesInspection {
     /// `vq` or `rvq`.
     pub medium: &'static str,
-    /// `adaptive`, or the first 16 bytes of the model's SHA-256 in hexadecimal.
+    /// `adaptive`, or the first 16 bytes of the model's SHA-256 in hexadecimal, and its name.
     pub model: String,
     /// Bytes of the serialized side information.
     pub side_information_bytes: usize,
@@ -220,17 +225,17 @@ pub struct CodesInspection {
     pub codebooks: Vec<u32>,
     /// Codes.
     pub codes: usize,
-    /// Codes of every segment but the last.
-    pub codes_per_segment: u64,
+    /// Codes (adaptive model) or chunks (other models) of every segment but the last.
+    pub per_segment: u64,
 }
 
 pub(crate) fn inspect_codes(content: &CodesContent, opened: &OpenedCodes) -> CodesInspection {
     let vq = matches!(content.medium, CodeMedium::Vq { .. });
     CodesInspection {
         medium: if vq { "vq" } else { "rvq" },
-        model: match content.model {
+        model: match &content.model {
             CodesModel::Adaptive => ADAPTIVE.into(),
-            CodesModel::Named(id) => id.to_string(),
+            CodesModel::Named(model) => format!("{} {}", model.id, model.name).trim_end().to_owned(),
         },
         side_information_bytes: content.side.len(),
         element: opened.side.element.name(),
@@ -239,6 +244,6 @@ pub(crate) fn inspect_codes(content: &CodesContent, opened: &OpenedCodes) -> Cod
         layers: (!vq).then(|| opened.order.layers()),
         codebooks: content.vocabularies.clone(),
         codes: opened.side.count(),
-        codes_per_segment: content.symbols_per_segment,
+        per_segment: content.per_segment,
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn bits(vocabularies: &[u32], count: usize) -> u64 {
 
 fn range(segment: usize, count: usize, content: &CodesContent) -> Range<usize> {
     // Segments start inside the codes, so nothing overflows.
-    let size = usize::try_from(content.symbols_per_segment).unwrap_or(usize::MAX);
+    let size = usize::try_from(content.per_segment).unwrap_or(usize::MAX);
     let start = segment * size;
     start..start.saturating_add(size).min(count)
 }
@@ -39,7 +39,7 @@ pub(crate) fn encode(
     execution: &Execution,
     meter: &Meter,
 ) -> Result<Vec<Vec<u8>>, Error> {
-    let count = symbols.len().div_ceil(usize::try_from(content.symbols_per_segment).unwrap_or(usize::MAX));
+    let count = symbols.len().div_ceil(usize::try_from(content.per_segment).unwrap_or(usize::MAX));
     in_parallel(execution, count, |segment| {
         let range = range(segment, symbols.len(), content);
         let codes = &symbols[range.clone()];

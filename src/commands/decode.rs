@@ -1,4 +1,4 @@
-//! `lmcodec decode`: `.ljpg` → the original file, or its pixels in another format.
+//! `lmcodec decode`: `.ljpg`, `.lvq`, `.lrvq` → the original file, or its pixels in another format.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,25 +10,25 @@ use serde_json::json;
 use super::batch::{Batch, Report};
 use super::exit::{Exit, Failure};
 use super::files::{Job, Target, find, targets};
-use super::{Coding, Models, output};
+use super::{CODED_EXTENSIONS, Coding, Models, output};
 
-/// Give back the original files (photo.ljpg becomes photo.jpg, the very bytes).
+/// Give back the original files (photo.ljpg becomes photo.jpg, codes.lvq codes.npy; the very bytes).
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
     /// Files, folders with --recursive, or - for standard input
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Output file, folder, or - for standard output [default: IN with the extension jpg]; a name ending in png, webp,
-    /// tiff, bmp or ppm gives pixels
+    /// Output file, folder, or - for standard output [default: IN with the extension jpg, npy or safetensors];
+    /// a name ending in png, webp, tiff, bmp or ppm gives pixels
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Overwrite existing files
     #[arg(short, long)]
     force: bool,
-    /// Decode the .ljpg files in folders and their subfolders
+    /// Decode the .ljpg, .lvq and .lrvq files in folders and their subfolders
     #[arg(short, long)]
     recursive: bool,
-    /// Write what can be recovered of a damaged file, gray where segments are lost; the exit code still tells
+    /// Write what can be recovered of a damaged file, gray or 0 where segments are lost; the exit code still tells
     #[arg(long)]
     salvage: bool,
     #[command(flatten)]
@@ -39,9 +39,12 @@ pub(crate) struct Decode {
 
 impl Decode {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let found = find(&self.inputs, self.recursive, &["ljpg"])?;
+        let found = find(&self.inputs, self.recursive, &CODED_EXTENSIONS)?;
         let jobs = targets(found, self.output.as_deref(), |path: &Path| match path.extension() {
             Some(extension) if extension.eq_ignore_ascii_case("ljpg") => path.with_extension("jpg"),
+            Some(extension) if extension.eq_ignore_ascii_case("lvq") || extension.eq_ignore_ascii_case("lrvq") => {
+                path.with_extension("npy")
+            }
             _ => PathBuf::from(format!("{}.jpg", path.display())),
         })?;
         let options = DecodeOptions {
@@ -77,9 +80,10 @@ impl Decode {
         if let Some(format) = format.and_then(pixels::format_of_extension) {
             original = pixels::render(&original, format)?;
         }
-        output::write(&job.target, &original, self.force)?;
+        let target = &self.named_by_content(job, &original);
+        output::write(target, &original, self.force)?;
 
-        let (source, target, output_bytes) = (&job.source, &job.target, original.len());
+        let (source, output_bytes) = (&job.source, original.len());
         let seconds = start.elapsed().as_secs_f64();
         let lost: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let text = if self.coding.json {
@@ -98,7 +102,7 @@ impl Decode {
         } else {
             format!("{source} -> {target}: {} -> {output_bytes} bytes ({seconds:.2} s)\n", bytes.len())
         };
-        let mut notes: Vec<String> = lost.iter().map(|lost| format!("lost, gray in the output: {lost}")).collect();
+        let mut notes: Vec<String> = lost.iter().map(|lost| format!("lost, gray or 0 in the output: {lost}")).collect();
         if !lost.is_empty() {
             notes.push(format!(
                 "salvaged: {} of {segments} segments are lost; the output is not the original",
@@ -106,5 +110,20 @@ impl Decode {
             ));
         }
         Ok(Report { text, notes, exit: (!lost.is_empty()).then_some(Exit::Malformed) })
+    }
+
+    /// The target, with the extension that fits where the name was not given: files of codes are of two kinds, and only
+    /// the decoded bytes tell which.
+    fn named_by_content(&self, job: &Job, original: &[u8]) -> Target {
+        match &job.target {
+            Target::File(path)
+                if self.output.as_ref().is_none_or(|output| output != path)
+                    && path.extension().is_some_and(|extension| extension == "npy")
+                    && !original.starts_with(b"\x93NUMPY") =>
+            {
+                Target::File(path.with_extension("safetensors"))
+            }
+            target => target.clone(),
+        }
     }
 }

@@ -1,12 +1,15 @@
-//! `lmcodec encode`: image files → `.ljpg`.
+//! `lmcodec encode`: image files → `.ljpg`, files of codebook indices → `.lvq` and `.lrvq`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use lmcodec::models::folders;
 use lmcodec::sniff::{self, Kind};
-use lmcodec::{EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode, store};
+use lmcodec::{
+    CodesMedium, CodesOptions, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode, encode_codes, store,
+};
 use serde_json::json;
 
 use super::batch::{Batch, Report};
@@ -16,23 +19,27 @@ use super::{Coding, output};
 
 /// What JPEG files are called; in folders only these are encoded.
 const JPEG_EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "jif"];
+/// What files of codes are called.
+const CODES_EXTENSIONS: [&str; 2] = ["npy", "safetensors"];
 
 /// Recompress JPEG files byte for byte (photo.jpg becomes photo.ljpg).
 ///
 /// PNG, WebP, TIFF, BMP and PNM images are encoded lossily at --quality; decoding gives a JPEG file or, with -o x.png, its
 /// pixels. A JPEG file that cannot be modelled is stored: every file comes back.
+///
+/// With --vq or --rvq inputs are .npy or .safetensors files of codebook indices (codes.npy becomes codes.lvq or codes.lrvq).
 #[derive(Debug, Args)]
 pub(crate) struct Encode {
     /// Files, folders with --recursive, or - for standard input
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Output file, folder, or - for standard output [default: IN with the extension ljpg]
+    /// Output file, folder, or - for standard output [default: IN with the extension ljpg, lvq or lrvq]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Overwrite existing files
     #[arg(short, long)]
     force: bool,
-    /// Encode the JPEG files in folders and their subfolders
+    /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
     /// Do not decode the result and compare before reporting success
@@ -44,7 +51,8 @@ pub(crate) struct Encode {
     /// Chroma subsampling of images that are not JPEG files yet
     #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
     subsampling: String,
-    /// Model file to encode with, instead of the embedded one
+    /// Model file to encode with, instead of the embedded one: a frame Llama, or a head set whose backbone lies beside it or
+    /// in a model folder
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Keep the modelled form even where storing takes fewer bytes
@@ -53,16 +61,85 @@ pub(crate) struct Encode {
     /// Rows of luma blocks in a segment, about
     #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
     segment_rows: std::num::NonZeroUsize,
+    /// Chunks of a segment, with sequence models
+    #[arg(long, hide = true, value_name = "N")]
+    segment_chunks: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    codes: Codes,
     #[command(flatten)]
     coding: Coding,
 }
 
+/// Options of files of codebook indices.
+#[derive(Debug, Args)]
+struct Codes {
+    /// Inputs are VQ indices; the last two dimensions are the grid, those before count grids
+    #[arg(long, conflicts_with = "rvq", help_heading = "Codebook indices")]
+    vq: bool,
+    /// Inputs are RVQ codes of shape [.., steps, layers]
+    #[arg(long, help_heading = "Codebook indices")]
+    rvq: bool,
+    /// Codebook size, or one for each RVQ layer [default: the greatest code plus one]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', help_heading = "Codebook indices",
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    codebook: Vec<u32>,
+    /// Rows and columns of a VQ grid, for arrays whose last two dimensions are not the grid
+    #[arg(long, value_name = "HxW", requires = "vq", value_parser = grid, help_heading = "Codebook indices")]
+    grid: Option<(usize, usize)>,
+    /// The RVQ codes have shape [.., layers, steps]
+    #[arg(long, requires = "rvq", help_heading = "Codebook indices")]
+    layers_first: bool,
+    /// Tensor to take from .safetensors files that have several
+    #[arg(long, value_name = "NAME", help_heading = "Codebook indices")]
+    tensor: Option<String>,
+    /// Codes in a segment; small ones confine damage and use more threads, but cost bytes
+    #[arg(long, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_CODES, help_heading = "Codebook indices")]
+    segment_codes: std::num::NonZeroUsize,
+}
+
+impl Codes {
+    /// The options, if inputs are codes at all.
+    fn options(&self) -> Result<Option<CodesOptions>, Failure> {
+        let medium = match (self.vq, self.rvq) {
+            (true, _) => CodesMedium::Vq { grid: self.grid },
+            (_, true) => CodesMedium::Rvq { layers_first: self.layers_first },
+            _ if self.tensor.is_some() || !self.codebook.is_empty() => {
+                return Err(Failure::new(Exit::Usage, "--codebook and --tensor need --vq or --rvq"));
+            }
+            _ => return Ok(None),
+        };
+        let (codebooks, tensor) = (self.codebook.clone(), self.tensor.clone());
+        Ok(Some(CodesOptions { medium, codebooks, tensor, segment_codes: self.segment_codes }))
+    }
+
+    fn extension(&self) -> &'static str {
+        match (self.vq, self.rvq) {
+            (true, _) => "lvq",
+            (_, true) => "lrvq",
+            _ => "ljpg",
+        }
+    }
+}
+
+fn grid(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
+    sides.filter(|&(height, width)| height > 0 && width > 0).ok_or_else(|| "rows x columns, as in 8x16".into())
+}
+
 impl Encode {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let found = find(&self.inputs, self.recursive, &JPEG_EXTENSIONS)?;
-        let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension("ljpg"))?;
+        let codes = self.codes.options()?;
+        let extensions = if codes.is_some() { CODES_EXTENSIONS.as_slice() } else { &JPEG_EXTENSIONS };
+        let found = find(&self.inputs, self.recursive, extensions)?;
+        let extension = self.codes.extension();
+        let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
         let options = EncodeOptions {
-            model: self.model.as_deref().map(Model::from_file).transpose()?.map(Arc::new),
+            model: self
+                .model
+                .as_deref()
+                .map(|path| Model::from_file_in(path, &folders::standard()))
+                .transpose()?
+                .map(Arc::new),
             quality: self.quality,
             subsampling: match self.subsampling.as_str() {
                 "444" => Subsampling::S444,
@@ -72,6 +149,7 @@ impl Encode {
             verify: !self.no_verify,
             always_model: self.always_model,
             segment_rows: self.segment_rows,
+            segment_chunks: self.segment_chunks,
             limits: self.coding.limits(),
             execution: self.coding.execution(),
         };
@@ -80,17 +158,29 @@ impl Encode {
             data_on_stdout: jobs.iter().any(|job| job.target == Target::Stdout),
             verb: "encoding",
         };
-        batch.run(&jobs, |job| job.source.to_string(), |job, progress| self.one(job, &options, progress))
+        batch.run(
+            &jobs,
+            |job| job.source.to_string(),
+            |job, progress| self.one(job, codes.as_ref(), &options, progress),
+        )
     }
 
-    fn one(&self, job: &Job, options: &EncodeOptions, progress: Progress) -> Result<Report, Failure> {
+    fn one(
+        &self,
+        job: &Job,
+        codes: Option<&CodesOptions>,
+        options: &EncodeOptions,
+        progress: Progress,
+    ) -> Result<Report, Failure> {
         let start = Instant::now();
         output::check(job, self.force)?;
         let bytes = job.source.read(options.limits.max_original_bytes)?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
         let named_jpeg = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
-        let encoded = if named_jpeg && sniff::kind(&bytes) != Kind::Jpeg {
+        let encoded = if let Some(codes) = codes {
+            encode_codes(&bytes, codes, &options)?
+        } else if named_jpeg && sniff::kind(&bytes) != Kind::Jpeg {
             // Whatever a file of that name holds, it is to come back byte for byte.
             store(&bytes, format!("named as a JPEG file, but it is {}", sniff::describe(&bytes)), &options)?
         } else {
@@ -121,6 +211,10 @@ impl Encode {
                 "model": encoded.model,
                 "seconds": (seconds * 1e4).round() / 1e4,
             });
+            if let Some(symbols) = encoded.symbols {
+                line["symbols"] = json!(symbols);
+                line["symbols_per_second"] = json!((symbols as f64 / seconds.max(1e-9)).round());
+            }
             if let Mode::Stored { reason } = &encoded.mode {
                 line["reason"] = json!(reason);
             }

@@ -53,7 +53,11 @@ impl From<&Error> for Exit {
             | Error::NotAnImage { .. }
             | Error::Codes(_)
             | Error::Image(_) => Self::Malformed,
-            Error::Unsupported { .. } | Error::UnknownModel { .. } | Error::Model { .. } => Self::Unsupported,
+            Error::Unsupported { .. }
+            | Error::UnknownModel { .. }
+            | Error::MissingBackbone { .. }
+            | Error::Arrangement { .. }
+            | Error::Model { .. } => Self::Unsupported,
             Error::Limit { .. } => Self::Limit,
             Error::Option(_) => Self::Usage,
             Error::Mismatch { .. } => Self::Mismatch,

@@ -89,6 +89,22 @@ fn describe(name: &str, inspection: &Inspection) -> String {
             );
         }
     }
+    if let Some(chunks) = inspection.jpeg.as_ref().and_then(|jpeg| jpeg.chunks_per_segment) {
+        line("segments", format!("of {chunks} chunks"));
+    }
+    if let Some(codes) = &inspection.codes {
+        line("side information", format!("{} bytes (part of the header)", codes.side_information_bytes));
+        line("model", codes.model.clone());
+        line("array", format!("{} {:?}, {} codes", codes.element, codes.shape, codes.codes));
+        if let Some((height, width)) = codes.grid {
+            line("VQ grid", format!("{height}x{width}"));
+        }
+        if let Some(layers) = codes.layers {
+            line("RVQ layers", layers.to_string());
+        }
+        let sizes: Vec<String> = codes.codebooks.iter().map(u32::to_string).collect();
+        line("codebook", sizes.join(", "));
+    }
     for (index, segment) in inspection.segments.iter().enumerate() {
         let place = match (segment.lines, segment.mcu_rows) {
             (Some((start, end)), Some(rows)) => format!("lines {start}..{end} ({rows} MCU rows), "),

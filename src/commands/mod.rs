@@ -4,11 +4,14 @@ mod batch;
 mod datasets;
 mod decode;
 mod encode;
+#[cfg(feature = "eval")]
+mod eval;
 mod exit;
 mod export;
 mod files;
 mod finetune;
 mod inspect;
+mod models;
 mod output;
 mod train;
 mod verify;
@@ -16,10 +19,10 @@ mod verify;
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use lmcodec::{Execution, Kernel, Limits, Model, ModelRegistry};
+use lmcodec::models::folders;
+use lmcodec::{Execution, Kernel, Limits, ModelRegistry};
 
 pub(crate) use exit::{Exit, Failure};
 
@@ -37,10 +40,13 @@ enum Command {
     Decode(decode::Decode),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    Models(models::ModelsCommand),
     Train(train::Train),
     Finetune(finetune::Finetune),
     Export(export::Export),
     Datasets(datasets::Datasets),
+    #[cfg(feature = "eval")]
+    Eval(eval::Eval),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -50,10 +56,13 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Decode(decode) => decode.run(),
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Models(models) => models.run(),
         Command::Train(train) => train.run(),
         Command::Finetune(finetune) => finetune.run(),
         Command::Export(export) => export.run(),
         Command::Datasets(datasets) => datasets.run(),
+        #[cfg(feature = "eval")]
+        Command::Eval(eval) => eval.run(),
     };
     match result {
         Ok(exit) => exit,
@@ -64,6 +73,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
         }
     }
 }
+
+/// What lmcodec files are called; in folders these are decoded and verified.
+const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
 
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
@@ -107,16 +119,16 @@ impl Coding {
 /// Model files beside the embedded models.
 #[derive(Debug, Args)]
 struct Models {
-    /// Model file to decode with, beside the embedded ones; may be repeated
+    /// Model file to decode with, beside the embedded ones and those in the model folders; may be repeated
     #[arg(long = "model", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 impl Models {
     fn registry(&self) -> Result<ModelRegistry, Failure> {
-        let mut registry = ModelRegistry::new();
+        let mut registry = ModelRegistry::with_folders(folders::standard());
         for file in &self.files {
-            registry.add(Arc::new(Model::from_file(file)?));
+            registry.add_file(file)?;
         }
         Ok(registry)
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::batch::{Batch, Report};
 use super::exit::{Exit, Failure};
 use super::files::{Found, Source, find};
-use super::{Coding, Models};
+use super::{CODED_EXTENSIONS, Coding, Models};
 
 /// Decode files in memory and check all their checksums; write nothing.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Verify {
     /// Compare with this file, byte by byte (one input only)
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Verify the .ljpg files in folders and their subfolders
+    /// Verify the .ljpg, .lvq and .lrvq files in folders and their subfolders
     #[arg(short, long)]
     recursive: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let found = find(&self.inputs, self.recursive, &["ljpg"])?;
+        let found = find(&self.inputs, self.recursive, &CODED_EXTENSIONS)?;
         if self.against.is_some() && found.len() != 1 {
             return Err(Failure::new(Exit::Usage, "--against compares one file with one file"));
         }

@@ -1,9 +1,10 @@
 //! What the header of a file of codebook indices says (`docs/FORMAT.md`, "Codes").
 
 use super::length;
+use super::model::{put_model, read_model};
 use super::varint::{HeaderReader, put_varint};
 use crate::error::Error;
-use crate::models::ModelId;
+use crate::models::ModelReference;
 
 /// Number of the adaptive model.
 const ADAPTIVE: u8 = 0;
@@ -23,8 +24,8 @@ pub struct CodesContent {
     pub model: CodesModel,
     /// Codebook size of every layer, 1..=65536; one entry stands for all layers.
     pub vocabularies: Vec<u32>,
-    /// Codes of every segment but the last, which has the rest; at least 1.
-    pub symbols_per_segment: u64,
+    /// Codes (adaptive model) or chunks (named model) of every segment but the last, which has the rest; at least 1.
+    pub per_segment: u64,
     /// Serialized side information (`lmcodec_codecs::codes::CodeSide`).
     pub side: Vec<u8>,
 }
@@ -47,22 +48,22 @@ pub enum CodeMedium {
 }
 
 /// What predicts the codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodesModel {
     /// Counts that learn from the codes themselves (`lmcodec_entropy::adaptive`); nothing is needed to decode.
     Adaptive,
     /// A model file.
-    Named(ModelId),
+    Named(ModelReference),
 }
 
 impl CodesContent {
     /// Appends everything between the original's checksum and the number of segments.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        match self.model {
+        match &self.model {
             CodesModel::Adaptive => out.push(ADAPTIVE),
-            CodesModel::Named(id) => {
+            CodesModel::Named(model) => {
                 out.push(NAMED);
-                out.extend_from_slice(&id.0);
+                put_model(out, model);
             }
         }
         put_varint(out, self.side.len() as u64);
@@ -79,14 +80,14 @@ impl CodesContent {
                 self.vocabularies.iter().for_each(|&vocabulary| put_varint(out, u64::from(vocabulary)));
             }
         }
-        put_varint(out, self.symbols_per_segment);
+        put_varint(out, self.per_segment);
     }
 
     pub(super) fn read(reader: &mut HeaderReader<'_>, rvq: bool) -> Result<Self, Error> {
         let start = reader.offset();
         let model = match reader.array("the model's kind")? {
             [ADAPTIVE] => CodesModel::Adaptive,
-            [NAMED] => CodesModel::Named(ModelId(reader.array("the model's SHA-256")?)),
+            [NAMED] => CodesModel::Named(read_model(reader)?),
             [other] => {
                 return Err(Error::Unsupported {
                     what: "kind of model for codes",
@@ -114,7 +115,7 @@ impl CodesContent {
         };
         let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
         let vocabularies = vocabularies.collect::<Result<_, Error>>()?;
-        let symbols_per_segment = positive(reader, "the symbols of a segment", u64::MAX)?;
-        Ok(Self { medium, model, vocabularies, symbols_per_segment, side })
+        let per_segment = positive(reader, "the codes or chunks of a segment", u64::MAX)?;
+        Ok(Self { medium, model, vocabularies, per_segment, side })
     }
 }

@@ -3,6 +3,7 @@
 //! This module knows bytes, lengths and checksums and nothing about images.
 
 mod codes;
+mod model;
 mod varint;
 
 use std::ops::Range;
@@ -10,8 +11,9 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::models::ModelId;
+use crate::models::{ModelId, ModelReference};
 pub use codes::{CodeMedium, CodesContent, CodesModel};
+use model::{model_length, put_model, read_model};
 use varint::{HeaderReader, put_varint};
 
 /// The first three bytes of every file: "λm" in UTF-8.
@@ -22,6 +24,7 @@ pub const VERSION: u8 = 1;
 const STORED_RAW: u8 = 0;
 const STORED_BROTLI: u8 = 1;
 const JPEG_MODELLED: u8 = 2;
+const SEQUENCE_JPEG: u8 = 3;
 const VQ_CODES: u8 = 4;
 const RVQ_CODES: u8 = 5;
 /// Least bytes of an entry of the segment table: a length of one byte, a CRC of four.
@@ -34,6 +37,8 @@ pub enum Content {
     Stored(Compressor),
     /// Segments of JPEG coefficients.
     Jpeg(JpegContent),
+    /// Groups of chunks of JPEG coefficients, coded with a sequence model.
+    SequenceJpeg(SequenceJpegContent),
     /// Segments of codebook indices.
     Codes(CodesContent),
 }
@@ -56,6 +61,17 @@ pub struct JpegContent {
     pub side: Vec<u8>,
     /// MCU rows of every segment but the last, which has the rest; at least 1.
     pub rows_per_segment: u32,
+}
+
+/// What the header of a JPEG file that was coded with a sequence model says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceJpegContent {
+    /// The head set. Its arrangement says how coefficients become chunks.
+    pub model: ModelReference,
+    /// Serialized side information (`lmcodec_codecs::jpeg::SideInformation`).
+    pub side: Vec<u8>,
+    /// Chunks of every segment but the last, which has the rest; at least 1.
+    pub chunks_per_segment: u64,
 }
 
 /// The first 8 bytes of the SHA-256 of the original.
@@ -109,6 +125,7 @@ impl Header {
             Content::Stored(Compressor::Raw) => STORED_RAW,
             Content::Stored(Compressor::Brotli) => STORED_BROTLI,
             Content::Jpeg(_) => JPEG_MODELLED,
+            Content::SequenceJpeg(_) => SEQUENCE_JPEG,
             Content::Codes(codes) => match codes.medium {
                 CodeMedium::Vq { .. } => VQ_CODES,
                 CodeMedium::Rvq { .. } => RVQ_CODES,
@@ -121,6 +138,13 @@ impl Header {
             put_varint(&mut out, jpeg.side.len() as u64);
             out.extend_from_slice(&jpeg.side);
             put_varint(&mut out, u64::from(jpeg.rows_per_segment));
+            put_varint(&mut out, self.payloads.len() as u64);
+        }
+        if let Content::SequenceJpeg(jpeg) = &self.content {
+            put_model(&mut out, &jpeg.model);
+            put_varint(&mut out, jpeg.side.len() as u64);
+            out.extend_from_slice(&jpeg.side);
+            put_varint(&mut out, jpeg.chunks_per_segment);
             put_varint(&mut out, self.payloads.len() as u64);
         }
         if let Content::Codes(codes) = &self.content {
@@ -142,7 +166,11 @@ impl Header {
         put_varint(&mut before, self.original_length);
         let (model, side) = match &self.content {
             Content::Jpeg(jpeg) => (16, jpeg.side.len()),
-            Content::Codes(codes) => (if codes.model == CodesModel::Adaptive { 1 } else { 17 }, codes.side.len()),
+            Content::SequenceJpeg(jpeg) => (model_length(&jpeg.model), jpeg.side.len()),
+            Content::Codes(codes) => match &codes.model {
+                CodesModel::Adaptive => (1, codes.side.len()),
+                CodesModel::Named(model) => (1 + model_length(model), codes.side.len()),
+            },
             Content::Stored(_) => (0, 0),
         };
         put_varint(&mut before, side as u64);
@@ -179,6 +207,18 @@ impl Header {
                 let (jpeg, count) = read_jpeg(&mut reader)?;
                 (Content::Jpeg(jpeg), count)
             }
+            SEQUENCE_JPEG => {
+                let model = read_model(&mut reader)?;
+                let side = length(&mut reader, "the side information's length")?;
+                let side = reader.take(side, "the side information")?.to_vec();
+                let start = reader.offset();
+                let chunks_per_segment = reader.varint("the chunks of a segment")?;
+                if chunks_per_segment == 0 {
+                    return Err(Error::malformed(start, "segments of 0 chunks"));
+                }
+                let content = SequenceJpegContent { model, side, chunks_per_segment };
+                (Content::SequenceJpeg(content), length(&mut reader, "the number of segments")?)
+            }
             VQ_CODES | RVQ_CODES => {
                 let codes = CodesContent::read(&mut reader, kind == RVQ_CODES)?;
                 (Content::Codes(codes), length(&mut reader, "the number of segments")?)
@@ -187,7 +227,7 @@ impl Header {
                 return Err(Error::Unsupported {
                     what: "content",
                     found: other.to_string(),
-                    supported: format!("{STORED_RAW}..={JPEG_MODELLED}, {VQ_CODES}, {RVQ_CODES}"),
+                    supported: format!("{STORED_RAW}..={RVQ_CODES}"),
                 });
             }
         };
@@ -326,7 +366,7 @@ mod tests {
             side in proptest::collection::vec(any::<u8>(), 0..300),
             rows_per_segment in 1u32..,
             payloads in proptest::collection::vec((0..usize::MAX / 2, any::<u32>()), 1..20),
-            kind in 0..5,
+            kind in 0..6,
             (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), any::<bool>()),
             vocabularies in proptest::collection::vec(1u32..=65_536, 1..9),
         ) {
@@ -335,11 +375,16 @@ mod tests {
                 0 => Content::Stored(Compressor::Raw),
                 1 => Content::Stored(Compressor::Brotli),
                 2 => Content::Jpeg(JpegContent { model: ModelId(model), side, rows_per_segment }),
+                5 => Content::SequenceJpeg(SequenceJpegContent {
+                    model: ModelReference { id: ModelId(model), name: "größe".into() },
+                    side,
+                    chunks_per_segment: u64::from(rows_per_segment),
+                }),
                 _ => Content::Codes(CodesContent {
                     medium: if kind == 3 { CodeMedium::Vq { height, width } } else { CodeMedium::Rvq { layers_first } },
-                    model: if named { CodesModel::Named(ModelId(model)) } else { CodesModel::Adaptive },
+                    model: if named { CodesModel::Named(ModelReference { id: ModelId(model), name: String::new() }) } else { CodesModel::Adaptive },
                     vocabularies: if kind == 3 { vec![rows_per_segment.min(65_536)] } else { vocabularies },
-                    symbols_per_segment: u64::from(rows_per_segment),
+                    per_segment: u64::from(rows_per_segment),
                     side,
                 }),
             };

@@ -1,10 +1,12 @@
-//! JPEG files and a model made in code, so that tests need nothing but the repository.
+//! JPEG files, files of codes and models made in code, so that tests need nothing but the repository.
 #![allow(dead_code)]
 
 use std::sync::{Arc, LazyLock};
 
-use lmcodec::{DecodeOptions, EncodeOptions, Model, ModelRegistry};
+use lmcodec::{CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Model, ModelRegistry};
+use lmcodec_codecs::codes::{self, ByteOrder, CodeArray, CodeSide, ElementType};
 use lmcodec_codecs::jpeg::{self, PixelFormat, Subsampling, encode_planes};
+use lmcodec_entropy::arrangement::flat::FlatArrangement;
 
 /// Rows of pixels: gradients, edges, flat areas, noise.
 pub fn pixels(width: u32, height: u32, channels: u32) -> Vec<u8> {
@@ -96,4 +98,64 @@ pub fn decode_options() -> DecodeOptions {
     let mut models = ModelRegistry::new();
     models.add(model());
     DecodeOptions { models, ..DecodeOptions::default() }
+}
+
+/// A `.npy` file.
+pub fn npy(element: ElementType, fortran: bool, shape: &[usize], codes: Vec<u16>) -> Vec<u8> {
+    let (mark, letter) = (if element.bytes() == 1 { '|' } else { '<' }, &element.name()[..1]);
+    let dimensions: Vec<String> = shape.iter().map(|dimension| format!("{dimension},")).collect();
+    let order = if fortran { "True" } else { "False" };
+    let (bytes, dimensions) = (element.bytes(), dimensions.join(" "));
+    let mut text = format!("{{'descr': '{mark}{letter}{bytes}', 'fortran_order': {order}, 'shape': ({dimensions}), }}");
+    while (11 + text.len()) % 64 != 0 {
+        text.push(' ');
+    }
+    let mut before = b"\x93NUMPY\x01\x00".to_vec();
+    before.extend_from_slice(&(text.len() as u16 + 1).to_le_bytes());
+    before.extend_from_slice(text.as_bytes());
+    before.push(b'\n');
+    let shape = shape.to_vec();
+    let side = CodeSide { element, order: ByteOrder::Little, fortran, shape, before, after: Vec::new() };
+    codes::write(&CodeArray { side, codes }).expect("writes")
+}
+
+/// Codes below `vocabulary` that a model can predict in part.
+pub fn indices(count: usize, period: usize, vocabulary: u32, seed: u32) -> Vec<u16> {
+    let mut state = seed | 1;
+    let mut codes: Vec<u16> = Vec::with_capacity(count);
+    for i in 0..count {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let again = i >= period && (state >> 24) % 4 != 0;
+        codes.push(if again { codes[i - period] } else { ((state >> 8) % vocabulary) as u16 });
+    }
+    codes
+}
+
+/// Files of codes of several kinds: name, bytes, how to encode them.
+pub fn code_files() -> Vec<(&'static str, Vec<u8>, CodesOptions)> {
+    let vq = |grid| CodesOptions::new(CodesMedium::Vq { grid });
+    let rvq = |layers_first| CodesOptions::new(CodesMedium::Rvq { layers_first });
+    let with = |codebooks: &[u32], options: CodesOptions| CodesOptions { codebooks: codebooks.to_vec(), ..options };
+    let video = indices(40 * 96, 96, 1024, 1);
+    let header = r#"{"codes":{"dtype":"I32","shape":[20,30],"data_offsets":[0,2400]},"__metadata__":{"a":"b"}}"#;
+    let mut tensors = (header.len() as u64).to_le_bytes().to_vec();
+    tensors.extend_from_slice(header.as_bytes());
+    indices(600, 30, 256, 5).iter().for_each(|&code| tensors.extend_from_slice(&i32::from(code).to_le_bytes()));
+    vec![
+        ("vq-video", npy(ElementType::I64, false, &[40, 8, 12], video.clone()), with(&[1024], vq(None))),
+        ("vq-flat", npy(ElementType::U16, false, &[40, 96], video), vq(Some((8, 12)))),
+        ("vq-image", npy(ElementType::I32, true, &[20, 30], indices(600, 30, 16_384, 2)), vq(None)),
+        ("vq-wide", npy(ElementType::U16, false, &[600], indices(600, 7, 65_536, 3)), vq(None)),
+        ("vq-tensor", tensors, vq(None)),
+        ("vq-empty", npy(ElementType::U8, false, &[0, 8, 12], Vec::new()), vq(None)),
+        ("rvq", npy(ElementType::U8, false, &[150, 8], indices(1200, 8, 16, 4)), with(&[16], rvq(false))),
+        ("rvq-layers-first", npy(ElementType::I16, false, &[2, 4, 100], indices(800, 100, 1000, 6)), rvq(true)),
+        ("rvq-noise", npy(ElementType::U8, false, &[100, 3], indices(300, usize::MAX, 256, 7)), rvq(false)),
+    ]
+}
+
+/// A tiny sequence model with random weights for an arrangement: integer backbone, head set.
+pub fn sequence_files(arrangement: &FlatArrangement) -> (Vec<u8>, Vec<u8>) {
+    use lmcodec_entropy::sequence::testing::{RandomCheckpoint, small_shape};
+    RandomCheckpoint::new(small_shape(), 9).export_for(arrangement).expect("exports")
 }

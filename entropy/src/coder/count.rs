@@ -15,6 +15,12 @@ impl BitCounter {
         Self::default()
     }
 
+    /// Adds what another counter has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.bits += other.bits;
+        self.symbols += other.symbols;
+    }
+
     /// The ideal code length so far, in bits.
     pub fn bits(&self) -> f64 {
         self.bits

@@ -25,7 +25,7 @@ mod plane;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use config::{ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
+pub use config::{ARCH, ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
 pub use depth::DepthState;
 pub use engine::Engine;
 pub use kernel::{Isa, Kernel};

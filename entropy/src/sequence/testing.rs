@@ -3,6 +3,7 @@
 use super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
 use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, export_backbone, export_heads};
 use super::model::hex;
+use crate::arrangement::flat::FlatArrangement;
 use crate::llama::testing::Random;
 use sha2::{Digest, Sha256};
 
@@ -112,6 +113,22 @@ impl RandomCheckpoint {
     /// # Errors
     /// [`ExportError`] if the sizes are not the engine's.
     pub fn export(&self, vocabularies: &[u32]) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+        self.export_as(vocabularies, serde_json::json!({ "vocabularies": vocabularies }))
+    }
+
+    /// The integer files of a head set for an arrangement.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export).
+    pub fn export_for(&self, arrangement: &FlatArrangement) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+        self.export_as(&arrangement.vocabularies, serde_json::json!(arrangement))
+    }
+
+    fn export_as(
+        &self,
+        vocabularies: &[u32],
+        arrangement: serde_json::Value,
+    ) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
         let mut source = self;
         let backbone = export_backbone(&self.shape, serde_json::Value::Null, &mut source, None)?;
         let (embed, head) = self.tables(vocabularies);
@@ -121,7 +138,7 @@ impl RandomCheckpoint {
             d_model: self.shape.d_model,
             vocabularies: vocabularies.to_vec(),
             backbone_int_sha256: hex(&Sha256::digest(&backbone)),
-            arrangement: serde_json::json!({ "vocabularies": vocabularies }),
+            arrangement,
             source: serde_json::Value::Null,
         };
         let heads = export_heads(&config, &embed, &head)?;

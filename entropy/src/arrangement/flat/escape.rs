@@ -1,8 +1,8 @@
 //! Values outside the vocabulary: after the escape symbol their sign and their distance follow as raw bits.
 //!
 //! With the values `low..=high` that have symbols, a value v > high codes a 0 and o = v − high − 1, a value v < low a 1 and
-//! o = low − 1 − v. o is an Exp-Golomb code of order 6: with q = o + 64 of n bits, n − 7 zeros and then the n bits of q,
-//! most significant first. For 16-bit values n ≤ 17.
+//! o = low − 1 − v. o is an Exp-Golomb code of order 6: with q = o + 64 of n bits, n − 7 zeros, a one, and then the lower
+//! n − 1 bits of q, most significant first. Sign, zeros and the one are raw bits of their own. For 16-bit values n ≤ 17.
 
 use crate::coder::{SymbolSink, SymbolSource};
 
@@ -28,8 +28,11 @@ pub fn encode(value: i16, low: i32, high: i32, sink: &mut impl SymbolSink) {
     sink.bits(u32::from(negative), 1);
     let q = distance as u32 + (1 << ORDER);
     let bits = u32::BITS - q.leading_zeros();
-    sink.bits(0, bits - ORDER - 1);
-    sink.bits(q, bits);
+    let below = bits - 1;
+    // Bit by bit, as a decoder reads them: a range coder's bits depend on how they are grouped.
+    (ORDER..below).for_each(|_| sink.bits(0, 1));
+    sink.bits(1, 1);
+    sink.bits(q ^ (1 << below), below);
 }
 
 /// Reads a value outside `low..=high`.

@@ -1,0 +1,103 @@
+//! lmcodec itself as a codec under test: its library, one thread, without the encoder's own verification (a table decodes
+//! and compares every file anyway, and decoding is measured on its own).
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use lmcodec::{DecodeOptions, EncodeOptions, Execution, Model};
+use lmcodec_eval::bit_cost::{BitCost, ComponentCost};
+use lmcodec_eval::peers::{CommandLine, ExternalCodec};
+use lmcodec_eval::recompression::{CodecError, Recompressor, Store};
+
+use crate::commands::exit::{Exit, Failure};
+
+/// lmcodec with one model.
+#[derive(Debug, Clone)]
+pub(super) struct LmcodecCodec {
+    version: String,
+    facts: BTreeMap<String, String>,
+    encode: EncodeOptions,
+    decode: DecodeOptions,
+}
+
+impl LmcodecCodec {
+    /// The embedded model, or the one in the file `model`.
+    pub(super) fn new(model: Option<&Path>) -> Result<Self, lmcodec::Error> {
+        let model = match model {
+            Some(path) => Arc::new(Model::from_file(path)?),
+            None => lmcodec::default_model(),
+        };
+        let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
+        let facts = [("model", model.name().to_string()), ("model SHA-256", model.sha256())];
+        let facts = facts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        let execution = Execution { threads: Some(NonZeroUsize::MIN), ..Execution::default() };
+        let encode = EncodeOptions { model: Some(model), verify: false, execution, ..EncodeOptions::default() };
+        let decode = encode.decode_options();
+        Ok(Self { version, facts, encode, decode })
+    }
+}
+
+impl Recompressor for LmcodecCodec {
+    fn name(&self) -> &str {
+        "lmcodec"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        self.facts.clone()
+    }
+
+    fn encode(&self, jpeg: &[u8]) -> Result<Vec<u8>, CodecError> {
+        lmcodec::encode(jpeg, &self.encode).map(|e| e.bytes).map_err(|e| CodecError::Codec(e.into()))
+    }
+
+    fn decode(&self, coded: &[u8]) -> Result<Vec<u8>, CodecError> {
+        lmcodec::decode(coded, &self.decode).map_err(|e| CodecError::Codec(e.into()))
+    }
+
+    fn bit_cost(&self, jpeg: &[u8]) -> Option<Result<BitCost, CodecError>> {
+        let cost = lmcodec::bit_cost(jpeg, &self.encode).map_err(|e| CodecError::Codec(e.into()));
+        Some(cost.map(|cost| {
+            BitCost {
+                components: cost
+                    .components
+                    .into_iter()
+                    .map(|c| ComponentCost { name: c.name, last: c.last_bits, positions: c.position_bits.to_vec() })
+                    .collect(),
+                side_information: cost.side_information_bits,
+            }
+        }))
+    }
+}
+
+/// A codec of this project by its name in tables: `lmcodec`, or `store`, which shows what the measuring itself costs.
+pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn Recompressor>, Failure> {
+    match name {
+        "lmcodec" => Ok(Box::new(LmcodecCodec::new(model)?)),
+        "store" => Ok(Box::new(Store)),
+        _ => Err(Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec or store"))),
+    }
+}
+
+/// A codec of this project as a process of its own, whose seconds and memory can be told apart:
+/// `lmcodec eval codec NAME encode|decode IN OUT`.
+pub(super) fn as_process(codec: &dyn Recompressor, model: Option<&Path>) -> Result<ExternalCodec, Failure> {
+    let io = |error: std::io::Error| Failure::new(Exit::Io, error.to_string());
+    let program = std::env::current_exe().map_err(io)?;
+    // The process runs in a folder of its own.
+    let model = model.map(std::fs::canonicalize).transpose().map_err(io)?.map(|m| m.to_string_lossy().into_owned());
+    let line = |way| {
+        let mut arguments = vec!["eval", "codec", codec.name(), way, "IN", "OUT"];
+        if let Some(model) = &model {
+            arguments.extend(["--model", model]);
+        }
+        CommandLine::new(&program, &arguments)
+    };
+    Ok(ExternalCodec::new(codec.name(), codec.version(), line("encode"), line("decode"), "ljpg")
+        .with_facts(codec.facts()))
+}
