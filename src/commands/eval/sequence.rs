@@ -285,8 +285,7 @@ fn planes(image: &DynamicImage, quality: u8) -> Result<Vec<CoefficientPlane>, Fa
     let coded = jpeg::encode_planes(rgb.as_raw(), rgb.width(), rgb.height(), jpeg::PixelFormat::Rgb8, &options)
         .or_exit(Exit::Usage)?;
     let plane = |component: &jpeg::Component| {
-        let mut plane =
-            CoefficientPlane::zeroed(component.blocks_wide, component.blocks_high, component.quantization);
+        let mut plane = CoefficientPlane::zeroed(component.blocks_wide, component.blocks_high, component.quantization);
         plane.blocks.copy_from_slice(component.coefficients.as_chunks().0);
         plane
     };
@@ -316,7 +315,9 @@ mod tests {
 
     #[test]
     fn luma_of_an_image() {
-        let image = DynamicImage::ImageRgb8(image::RgbImage::from_fn(20, 9, |x, y| image::Rgb([(x * 9) as u8, (y * 20) as u8, 7])));
+        let image = DynamicImage::ImageRgb8(image::RgbImage::from_fn(20, 9, |x, y| {
+            image::Rgb([(x * 9) as u8, (y * 20) as u8, 7])
+        }));
         let planes = planes(&image, 50).unwrap();
         assert_eq!((planes.len(), planes[0].blocks_wide, planes[0].blocks_high), (1, 3, 2));
         assert_eq!(planes[0].quantization[0], 16);
