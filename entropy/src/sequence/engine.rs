@@ -177,6 +177,19 @@ impl<'m> SequenceEngine<'m> {
         self.lengths[row as usize] = 0;
     }
 
+    /// Makes every row look as if it had `len` positions with plausible keys and values. For benches.
+    ///
+    /// # Panics
+    /// If `len` exceeds `max_len`.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn pretend_len(&mut self, len: usize) {
+        assert!(len <= self.max_len, "{len} positions of {}", self.max_len);
+        if self.lengths.iter().all(|&l| l == 0) {
+            self.cache.scribble();
+        }
+        self.lengths.fill(len);
+    }
+
     /// Runs some positions and replaces `logits` by theirs: V\[layer\] values a position (Q16 log2 units, ±2^30), in order.
     ///
     /// Rows may occur several times; their positions follow one another as listed.
@@ -338,13 +351,7 @@ impl Scratch {
     }
 
     /// `y` = silu(gate)·up from `out`.
-    fn swiglu(
-        &mut self,
-        isa: Isa,
-        gate_up: &super::linear::WideLinear,
-        down: &super::linear::WideLinear,
-        m: usize,
-    ) {
+    fn swiglu(&mut self, isa: Isa, gate_up: &super::linear::WideLinear, down: &super::linear::WideLinear, m: usize) {
         let (ffn, stride) = (gate_up.outputs() / 2, down.stride());
         for i in 0..m {
             let y = &mut self.y[i * stride..][..stride];
@@ -363,7 +370,9 @@ impl Scratch {
     /// Adds `out` to the residual stream.
     fn add(&mut self, isa: Isa, layer: &super::linear::WideLinear, m: usize) {
         let d = layer.outputs();
-        for (i, (x, out)) in self.x.chunks_exact_mut(d).zip(self.out.chunks_exact(layer.output_stride())).enumerate().take(m) {
+        for (i, (x, out)) in
+            self.x.chunks_exact_mut(d).zip(self.out.chunks_exact(layer.output_stride())).enumerate().take(m)
+        {
             kernel::add(isa, x, &out[..d], self.y_exponents[i] + layer.exponent);
         }
     }

@@ -106,7 +106,11 @@ impl CheckpointShape {
         };
         config.check()?;
         if let Some(&frequency) = self.frequencies().iter().find(|f| !(0.0..=std::f64::consts::TAU).contains(*f)) {
-            return Err(ExportError::Number { field: "rope_scaling", found: frequency, allowed: "frequencies in 0..=2π" });
+            return Err(ExportError::Number {
+                field: "rope_scaling",
+                found: frequency,
+                allowed: "frequencies in 0..=2π",
+            });
         }
         Ok(config)
     }

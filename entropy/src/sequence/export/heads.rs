@@ -50,8 +50,10 @@ impl HeadSet {
                 return Err(ModelError::Unsupported { field, found, supported: expected }.into());
             }
         }
-        let d_model = metadata.get("d_model").and_then(serde_json::Value::as_u64).ok_or(invalid("no `d_model`"))? as usize;
-        let named = metadata.pointer("/arrangement/vocabularies").cloned().ok_or(invalid("no `arrangement.vocabularies`"))?;
+        let d_model =
+            metadata.get("d_model").and_then(serde_json::Value::as_u64).ok_or(invalid("no `d_model`"))? as usize;
+        let named =
+            metadata.pointer("/arrangement/vocabularies").cloned().ok_or(invalid("no `arrangement.vocabularies`"))?;
         let vocabularies: Vec<u32> = serde_json::from_value(named).map_err(ModelError::from)?;
         let mut found = Self {
             d_model,

@@ -45,10 +45,7 @@ fn tile<const M: usize>(layer: &WideLinear, a: &[i16], row: usize, panel: usize,
         let acc = products::<M>(weights, activations, pairs, 0..pairs);
         let mult = load(&layer.mult[n..]);
         for (m, acc) in acc.iter().enumerate() {
-            let value = [
-                requantize_lanes(acc[0], layer.pre, mult[0]),
-                requantize_lanes(acc[1], layer.pre, mult[1]),
-            ];
+            let value = [requantize_lanes(acc[0], layer.pre, mult[0]), requantize_lanes(acc[1], layer.pre, mult[1])];
             store(&mut out[(row + m) * stride + n..], value);
         }
         return M;

@@ -255,13 +255,7 @@ fn live_lanes(block: usize, len: usize) -> [u16; BLOCK_TILES] {
 /// Scores of all positions, Q16 (undefined after `len`), and their maximum.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn scores<const G: usize>(
-    q: &[u32],
-    q_exponents: &[i32],
-    kv: KeysValues,
-    len: usize,
-    scores: &mut [i32],
-) -> [i32; G] {
+fn scores<const G: usize>(q: &[u32], q_exponents: &[i32], kv: KeysValues, len: usize, scores: &mut [i32]) -> [i32; G] {
     let half = q.len() / G;
     let positions = scores.len() / G;
     let tile = half * LANES;
@@ -341,8 +335,7 @@ fn weigh(
             let two = _mm512_set1_epi32(2);
             let rounded = _mm512_add_epi32(p[t], _mm512_sllv_epi32(two, r));
             let share = _mm512_maskz_srlv_epi32(live[t], rounded, _mm512_add_epi32(r, two));
-            let shares: &mut [i16; LANES] =
-                (&mut shares[block * BLOCK + t * LANES..][..LANES]).try_into().expect("16");
+            let shares: &mut [i16; LANES] = (&mut shares[block * BLOCK + t * LANES..][..LANES]).try_into().expect("16");
             // SAFETY: 32 bytes of `shares`.
             unsafe { _mm256_storeu_si256(shares.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(share)) };
         }
@@ -385,9 +378,8 @@ fn mix<const G: usize, const C: usize>(
         }
         let down = _mm_cvtsi32_si128(down[g]);
         for (totals, &acc) in totals[g * columns + column..][..C * LANES].chunks_exact_mut(LANES).zip(acc) {
-            for (totals, half) in totals
-                .chunks_exact_mut(LANES / 2)
-                .zip([_mm512_castsi512_si256(acc), _mm512_extracti64x4_epi64(acc, 1)])
+            for (totals, half) in
+                totals.chunks_exact_mut(LANES / 2).zip([_mm512_castsi512_si256(acc), _mm512_extracti64x4_epi64(acc, 1)])
             {
                 let sum = _mm512_sra_epi64(_mm512_slli_epi64(_mm512_cvtepi32_epi64(half), 16), down);
                 // SAFETY: 8 elements, 64 bytes.

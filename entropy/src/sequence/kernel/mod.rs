@@ -203,14 +203,7 @@ pub(crate) fn place_query(isa: Isa, head: &mut [i32], exponent: i32, angles: Ang
 }
 
 /// A key head and a value head (changed on the way) of one position into their tile.
-pub(crate) fn place_key_value(
-    isa: Isa,
-    key: &mut [i32],
-    value: &mut [i32],
-    exponent: i32,
-    angles: Angles,
-    slot: Slot,
-) {
+pub(crate) fn place_key_value(isa: Isa, key: &mut [i32], value: &mut [i32], exponent: i32, angles: Angles, slot: Slot) {
     let (cos, sin) = (angles.cos, angles.sin);
     assert!(key.len() == 2 * cos.len() && value.len() == key.len() && sin.len() == cos.len());
     assert!(slot.lane < LANES && slot.k.len() == cos.len() * LANES);
@@ -241,7 +234,10 @@ pub(crate) fn attend(
     assert!(kv.columns.is_multiple_of(LANES) && kv.columns >= 2 * half && kv.columns <= 128);
     let positions = len.next_multiple_of(BLOCK_TILES * LANES);
     assert!(scratch.scores.len() >= heads * positions && scratch.shares.len() >= heads * positions);
-    assert!(scratch.octaves.len() >= heads * positions / (BLOCK_TILES * LANES) && scratch.totals.len() >= heads * kv.columns);
+    assert!(
+        scratch.octaves.len() >= heads * positions / (BLOCK_TILES * LANES)
+            && scratch.totals.len() >= heads * kv.columns
+    );
     dispatch!(isa, attend(q, q_exponents, kv, len, scratch, out, exponents))
 }
 
