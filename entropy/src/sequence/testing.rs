@@ -4,6 +4,7 @@ use super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
 use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, Writer, export_backbone, export_heads};
 use super::linear::pre_shift;
 use super::model::hex;
+use crate::arrangement::flat::FlatArrangement;
 use crate::error::ModelError;
 use crate::llama::testing::Random;
 use safetensors::Dtype;
@@ -115,10 +116,26 @@ impl RandomCheckpoint {
     /// # Errors
     /// [`ExportError`] if the sizes are not the engine's.
     pub fn export(&self, vocabularies: &[u32]) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+        self.export_as(vocabularies, serde_json::json!({ "vocabularies": vocabularies }))
+    }
+
+    /// The integer files of a head set for an arrangement.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export).
+    pub fn export_for(&self, arrangement: &FlatArrangement) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+        self.export_as(&arrangement.vocabularies, serde_json::json!(arrangement))
+    }
+
+    fn export_as(
+        &self,
+        vocabularies: &[u32],
+        arrangement: serde_json::Value,
+    ) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
         let mut source = self;
         let backbone = export_backbone(&self.shape, serde_json::Value::Null, &mut source, None)?;
         let (embed, head) = self.tables(vocabularies);
-        let config = heads_config(self.shape.d_model, vocabularies, &backbone);
+        let config = heads_config(self.shape.d_model, vocabularies, &backbone, arrangement);
         let heads = export_heads(&config, &embed, &head)?;
         Ok((backbone, heads))
     }
@@ -168,7 +185,8 @@ pub fn integer_model(
     let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
     draw.linear(&mut heads, "head", symbols, d, vocabularies.len());
     draw.embedding(&mut heads, symbols + vocabularies.len(), d);
-    let config = heads_config(d, vocabularies, &backbone);
+    let arrangement = serde_json::json!({ "vocabularies": vocabularies });
+    let config = heads_config(d, vocabularies, &backbone, arrangement);
     let heads = heads.finish(serde_json::to_string(&config).map_err(ModelError::from)?)?;
     Ok((backbone, heads))
 }
@@ -220,14 +238,14 @@ impl Draw {
     }
 }
 
-fn heads_config(d_model: usize, vocabularies: &[u32], backbone: &[u8]) -> HeadsConfig {
+fn heads_config(d_model: usize, vocabularies: &[u32], backbone: &[u8], arrangement: serde_json::Value) -> HeadsConfig {
     HeadsConfig {
         arch: HEADS_ARCH.to_owned(),
         format: FORMAT,
         d_model,
         vocabularies: vocabularies.to_vec(),
         backbone_int_sha256: hex(&Sha256::digest(backbone)),
-        arrangement: serde_json::json!({ "vocabularies": vocabularies }),
+        arrangement,
         source: serde_json::Value::Null,
     }
 }
