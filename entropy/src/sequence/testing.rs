@@ -100,7 +100,7 @@ impl RandomCheckpoint {
         Tensor { shape: vec![outputs, inputs], data }
     }
 
-    /// Embedding [ΣV + L][D] and head [ΣV][D].
+    /// Embedding `[ΣV + L][D]` and head `[ΣV][D]`.
     pub fn tables(&self, vocabularies: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
         let d = self.shape.d_model;

@@ -163,8 +163,8 @@ pub fn export_head_set(heads: &HeadSet, backbone_int_sha256: [u8; 32]) -> Result
     export_heads(&heads.config(backbone_int_sha256), &heads.embed, &heads.head)
 }
 
-/// An integer head set from its tables: `embed` [ΣV + L][D] (rows of the RVQ layers' symbols, then the start rows), `head`
-/// [ΣV][D]. log2(e) becomes part of the heads' multipliers.
+/// An integer head set from its tables: `embed` `[ΣV + L][D]` (rows of the RVQ layers' symbols, then the start rows), `head`
+/// `[ΣV][D]`. log2(e) becomes part of the heads' multipliers.
 ///
 /// # Errors
 /// [`ExportError`].
