@@ -8,6 +8,7 @@
 pub mod arrangement;
 pub mod coder;
 pub mod error;
+pub mod frames;
 pub mod llama;
 pub mod segment;
 pub mod weights;

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod card;
 pub mod device;
 pub mod export;
+pub mod frames;
 pub mod loss;
 pub mod model;
 pub mod parity;

@@ -25,6 +25,7 @@ mod plane;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub(crate) use config::ARCH as FRAME_LLAMA;
 pub use config::{ESCAPES, FrameConfig, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
 pub use depth::DepthState;
 pub use engine::Engine;
