@@ -13,12 +13,14 @@ mod distribution;
 mod range_decoder;
 mod range_encoder;
 mod symbol;
+mod wide;
 
 pub use count::BitCounter;
 pub use distribution::Distribution;
 pub use range_decoder::RangeDecoder;
 pub use range_encoder::RangeEncoder;
 pub use symbol::{MAX_RAW_BITS, MAX_TOTAL, SymbolSink, SymbolSource};
+pub use wide::{MAX_WIDE_SYMBOLS, WideDistribution};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 /// exhaustively in integers). Largest relative error 4.2e-5 < 2^-14.5, mostly the rounding to Q16; exact at f = 0.
 /// All products fit u32: 1922·65535, 14197·65535, 62904·65535 + 2^17 and 45425·65535 + 2^15 are below 2^32.
 #[inline(always)]
-const fn exp2_fraction(f: u32) -> u32 {
+pub(crate) const fn exp2_fraction(f: u32) -> u32 {
     let t = 14197 - ((1922 * f) >> 16); // Q18
     let t = 62904 - ((t * f) >> 16); // Q18
     let t = 45425 - ((t * f + (1 << 17)) >> 18); // Q16
@@ -33,4 +33,11 @@ pub const fn exp2neg(d: u32) -> u32 {
 pub const fn exp2neg20(d: u32) -> u32 {
     let (p, n) = exp2neg_q16(d);
     (p << 4) >> n
+}
+
+/// `2^(-d / 2^16)` in Q24, 0..=2^24: weights of symbols of large alphabets.
+#[inline(always)]
+pub const fn exp2neg24(d: u32) -> u32 {
+    let (p, n) = exp2neg_q16(d);
+    (p << 8) >> n
 }

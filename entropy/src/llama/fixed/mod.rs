@@ -8,7 +8,8 @@ mod rmsnorm;
 mod rope;
 mod sigmoid;
 
-pub use exp2::{exp2neg, exp2neg20};
+pub(crate) use exp2::exp2_fraction;
+pub use exp2::{exp2neg, exp2neg20, exp2neg24};
 pub use rmsnorm::{InverseRms, inverse_rms};
 pub use rope::{Angles, RopeTable, rotate};
 pub use sigmoid::{SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, sigmoid, silu_mul};
