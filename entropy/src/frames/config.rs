@@ -11,6 +11,9 @@ pub const FORMAT: u32 = 1;
 /// Lag of a grid behind the grid before it, in steps of the wavefront (see [`walk`](super::walk)). Part of the format.
 pub const GRID_LAG: i32 = 4;
 
+/// The greatest codebook: what a distribution of the coder holds.
+pub const MAX_CODEBOOK: usize = 1 << 14;
+
 /// What the codes of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,7 +41,7 @@ pub struct FrameHeadsConfig {
     pub backbone_sha256: Option<String>,
     /// VQ or RVQ.
     pub medium: Medium,
-    /// Codes of a layer's alphabet (2..=65536).
+    /// Codes of a layer's alphabet (2..=16384).
     pub codebook: usize,
     /// Codes of a frame (VQ: 1; RVQ: 1..=63).
     pub code_layers: usize,
@@ -125,7 +128,7 @@ impl FrameHeadsConfig {
         }
         let rvq = self.medium == Medium::Rvq;
         let is = |n: usize, from: usize, to: usize| (from..=to).contains(&n);
-        range("codebook", self.codebook, is(self.codebook, 2, 65_536), "2..=65536")?;
+        range("codebook", self.codebook, is(self.codebook, 2, MAX_CODEBOOK), "2..=16384")?;
         let most = if rvq { 63 } else { 1 };
         range("code_layers", self.code_layers, is(self.code_layers, 1, most), "1 for VQ, 1..=63 for RVQ")?;
         range("code_width", self.code_width, is(self.code_width, 1, 256), "1..=256")?;

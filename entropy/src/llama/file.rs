@@ -6,17 +6,17 @@ use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeSet;
 
 /// What the rows of a linear layer must have in a group: output count and the clamp's bound.
-pub(super) type RowLimits<'a> = &'a [(usize, i32)];
+pub(crate) type RowLimits<'a> = &'a [(usize, i32)];
 
 /// The tensors of a model file, and which of them have been asked for.
-pub(super) struct TensorReader<'a> {
+pub(crate) struct TensorReader<'a> {
     tensors: SafeTensors<'a>,
     seen: BTreeSet<String>,
 }
 
 impl<'a> TensorReader<'a> {
     /// The file's `lmcodec` metadata and its tensors.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<(String, Self), ModelError> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<(String, Self), ModelError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let config = metadata.metadata().as_ref().and_then(|m| m.get("lmcodec")).ok_or(ModelError::MissingConfig)?;
         let tensors = SafeTensors::deserialize(bytes)?;
@@ -24,7 +24,7 @@ impl<'a> TensorReader<'a> {
     }
 
     /// Every tensor of the file must have been read.
-    pub(super) fn finish(self) -> Result<(), ModelError> {
+    pub(crate) fn finish(self) -> Result<(), ModelError> {
         let mut unknown: Vec<&str> = self.tensors.names().into_iter().filter(|n| !self.seen.contains(*n)).collect();
         unknown.sort_unstable();
         match unknown.first() {
@@ -48,7 +48,7 @@ impl<'a> TensorReader<'a> {
     }
 
     /// An i32 tensor with every element in `min..=max`.
-    pub(super) fn i32(&mut self, name: &str, shape: &[usize], min: i32, max: i32) -> Result<Vec<i32>, ModelError> {
+    pub(crate) fn i32(&mut self, name: &str, shape: &[usize], min: i32, max: i32) -> Result<Vec<i32>, ModelError> {
         let data = self.data(name, Dtype::I32, "I32", shape)?;
         let values: Vec<i32> = data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         match values.iter().position(|v| !(min..=max).contains(v)) {
@@ -63,19 +63,24 @@ impl<'a> TensorReader<'a> {
         }
     }
 
+    /// An i8 tensor.
+    pub(crate) fn i8(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i8>, ModelError> {
+        Ok(self.data(name, Dtype::I8, "I8", shape)?.iter().map(|&b| b as i8).collect())
+    }
+
     /// A bias or table of the residual stream or of logits: within ±`limit`.
-    pub(super) fn bias(&mut self, name: &str, shape: &[usize], limit: i32) -> Result<Vec<i32>, ModelError> {
+    pub(crate) fn bias(&mut self, name: &str, shape: &[usize], limit: i32) -> Result<Vec<i32>, ModelError> {
         self.i32(name, shape, -limit, limit)
     }
 
     /// `{prefix}.weight|mult|shift`: a linear layer from `inputs` to the rows of `rows`.
-    pub(super) fn linear(&mut self, prefix: &str, inputs: usize, rows: RowLimits) -> Result<Linear, ModelError> {
+    pub(crate) fn linear(&mut self, prefix: &str, inputs: usize, rows: RowLimits) -> Result<Linear, ModelError> {
         let mut layers = self.linears(prefix, None, inputs, rows)?;
         Ok(layers.remove(0))
     }
 
     /// `count` linear layers stacked in one set of tensors (leading dimension `count`, one shift).
-    pub(super) fn linear_stack(
+    pub(crate) fn linear_stack(
         &mut self,
         prefix: &str,
         count: usize,
