@@ -27,15 +27,6 @@ pub(super) struct FramesEngine<'m> {
 }
 
 impl<'m> FramesEngine<'m> {
-    /// Bytes that [`new`](Self::new) allocates, without the planes.
-    pub(super) fn memory_bytes(model: &FrameHeads, frames: usize, batch: usize) -> usize {
-        let c = model.config();
-        let (width, ffn) = (c.d_model.max(c.depth_d), c.ffn.max(c.depth_ffn));
-        let inputs = (c.inputs() * c.code_width).max(c.step_context.len() * c.code_width) + 1;
-        let depth = c.depth_layers * STEP_TILES * c.depth_d * 64 + c.depth_d * 4;
-        batch * (width * 18 + ffn * 6 + inputs * 4) + frames * (c.d_model * 2 + depth)
-    }
-
     pub(super) fn new(model: &'m FrameHeads, isa: Isa, frames: usize, batch: usize) -> Self {
         let c = model.config();
         let (width, ffn) = (c.d_model.max(c.depth_d), c.ffn.max(c.depth_ffn));
@@ -88,7 +79,8 @@ impl<'m> FramesEngine<'m> {
     /// VQ: logits of the newest `m` frames, `[m][V]` with V rounded up to a multiple of 16 (Q16 log2 units); `copies` has
     /// the codes that may be copied, C a frame. Each copy adds its own logit, at most 64 of ±2^21 to ±2^21, so |sum| < 2^28.
     pub(super) fn grid_logits(&mut self, m: usize, copies: &[Option<u16>], logits: &mut Vec<i32>) {
-        let Head::Grid { codes, copy } = &self.model.head else { unreachable!("a model of grids") };
+        let Head::Grid(head) = &self.model.head else { unreachable!("a model of grids") };
+        let (codes, copy) = (&head.codes, &head.copy);
         let (d, n) = (self.model.config().d_model, codes.linear.outputs());
         let h = &self.h[..m * d];
         logits.resize(m * n, 0);

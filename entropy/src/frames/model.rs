@@ -23,9 +23,16 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone)]
 pub(super) enum Head {
     /// VQ.
-    Grid { codes: LogitHead, copy: Option<LogitHead> },
+    Grid(Box<GridHead>),
     /// RVQ.
     Depth(Box<DepthHead>),
+}
+
+/// The heads on a frame's state.
+#[derive(Debug, Clone)]
+pub(super) struct GridHead {
+    pub(super) codes: LogitHead,
+    pub(super) copy: Option<LogitHead>,
 }
 
 /// The depth decoder; vectors have an entry for each layer of codes.
@@ -83,10 +90,10 @@ impl FrameHeads {
         };
         let symbols = padded(c.codebook);
         let head = match c.medium {
-            Medium::Vq => Head::Grid {
+            Medium::Vq => Head::Grid(Box::new(GridHead {
                 codes: read_logits(f, "codes", d, symbols)?,
                 copy: if c.copies > 0 { Some(read_logits(f, "copy", d, padded(c.copies))?) } else { None },
-            },
+            })),
             Medium::Rvq => {
                 let (layers, inputs) = (c.code_layers, c.step_context.len() * r);
                 Head::Depth(Box::new(DepthHead {

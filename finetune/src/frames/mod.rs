@@ -6,8 +6,8 @@
 
 pub mod blocks;
 pub mod data;
-// pub mod export;
+pub mod export;
 pub mod loss;
 pub mod model;
-// pub mod report;
+pub mod report;
 pub mod train;

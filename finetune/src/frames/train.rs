@@ -104,6 +104,16 @@ pub struct FramesData {
     pub first: f64,
 }
 
+/// Whether a config file describes training on frames of codes (a table `frames`) and not on photos.
+///
+/// # Errors
+/// [`TrainError`] if it cannot be read or is no TOML.
+pub fn is_frames_config(path: &Path) -> Result<bool, TrainError> {
+    let text = fs::read_to_string(path).map_err(TrainError::io(path))?;
+    let table: toml::Table = toml::from_str(&text).map_err(|e| TrainError::invalid(path, e))?;
+    Ok(table.contains_key("frames"))
+}
+
 /// Reads a config file.
 ///
 /// # Errors
