@@ -221,8 +221,9 @@ impl CodeBatch {
         let extent = array.extent(config.medium);
         let whole: Vec<_> = (0..extent / length).map(|i| i * length..(i + 1) * length).collect();
         whole.chunks(count.max(1)).for_each(|c| add(c.to_vec()));
-        if extent % length > 0 {
-            add(vec![extent - extent % length..extent]);
+        let rest = extent - extent % length..extent;
+        if !rest.is_empty() {
+            add([rest].into());
         }
         batches
     }
