@@ -56,7 +56,7 @@ fn orders_find_what_they_look_for() {
     let mut layer0 = 0u16;
     let mut all = Vec::new();
     for i in 0..8000u64 {
-        if mix(3 * i) % 10 == 0 {
+        if mix(3 * i).is_multiple_of(10) {
             layer0 = (mix(3 * i + 1) % 16) as u16;
         }
         all.extend([layer0, (mix(3 * i + 2) % 16) as u16]);
@@ -78,7 +78,7 @@ fn orders_find_what_they_look_for() {
 #[test]
 fn skewed_codes_approach_their_entropy() {
     let codes: Vec<u16> =
-        (0..20000u64).map(|i| if mix(i) % 8 == 0 { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
+        (0..20000u64).map(|i| if mix(i).is_multiple_of(8) { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
     let mut counts = [0.0f64; 5];
     codes.iter().for_each(|&c| counts[c as usize] += 1.0);
     let entropy: f64 = counts.iter().map(|c| -c / 20000.0 * (c / 20000.0).log2()).sum();

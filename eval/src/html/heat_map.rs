@@ -10,7 +10,7 @@ pub(super) fn render(map: &HeatMap) -> Markup {
         figure.heat {
             figcaption { (map.caption) }
             div.grid role="table" aria-label=(map.caption) {
-                @for row in &map.values {
+                @for row in map.values.iter() {
                     div role="row" {
                         @for value in row {
                             // The square root shows what is small as well; the colour is mixed by the style sheet.
