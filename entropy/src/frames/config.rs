@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const ARCH: &str = "frame-heads";
 /// The value of `format`.
 pub const FORMAT: u32 = 1;
-/// Lag of a grid behind the grid before it, in steps of the wavefront (see [`walk`](super::walk)). Part of the format.
+/// Lag of a grid behind the grid before it, in steps of the wavefront (see `walk.rs`). Part of the format.
 pub const GRID_LAG: i32 = 4;
 
 /// The greatest codebook: what a distribution of the coder holds.
