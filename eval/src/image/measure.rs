@@ -253,7 +253,7 @@ impl Plan<'_> {
     }
 }
 
-/// Qualities of one image by the SHA-256 of decoded samples: JPEG's variants of one quality decode to the same pixels.
+/// Qualities of one image by the SHA-256 of decoded size and samples: JPEG's variants of one quality decode to the same pixels.
 type KnownQualities = BTreeMap<[u8; 32], BTreeMap<String, f64>>;
 
 /// Encodes, decodes and compares one image at one setting; returns the point and the file.
@@ -266,7 +266,8 @@ fn pixel_point(
 ) -> Result<(Point, Vec<u8>), String> {
     let coded = codec.encode(&image.pixels, setting).map_err(|e| format!("encode: {e}"))?;
     let (decoded, cost) = codec.decode(&coded.bytes).map_err(|e| format!("decode: {e}"))?;
-    let key: [u8; 32] = Sha256::digest(&decoded.rgb).into();
+    let size = [decoded.width, decoded.height].map(u32::to_le_bytes);
+    let key: [u8; 32] = Sha256::new().chain_update(size.concat()).chain_update(&decoded.rgb).finalize().into();
     let quality = match known.get(&key) {
         Some(quality) => quality.clone(),
         None => qualities(&image.pixels, &decoded).map_err(|e| e.to_string())?,
