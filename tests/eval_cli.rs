@@ -242,3 +242,74 @@ fn bad_input_is_named() {
         expect(&["paper", "--results", "/no/such/folder", "-o", &path(&dir, "p")], 3).1.contains("/no/such/folder")
     );
 }
+
+/// A .npy file (format 1.0) of little-endian integers.
+fn npy(path: &str, descr: &str, shape: &str, data: &[u8]) {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let padding = 63 - (10 + header.len()) % 64;
+    let header = format!("{header}{}\n", " ".repeat(padding));
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    std::fs::write(path, [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat()).unwrap();
+}
+
+#[test]
+fn latents_go_through_all_anchors_and_into_the_papers_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (path(&dir, "codes.npy"), path(&dir, "out"));
+    let codes: Vec<u8> = (0..4000u32).flat_map(|i| [(i % 7) as u8, (i % 3) as u8]).collect();
+    npy(&file, "|u1", "4000, 2", &codes);
+    let arguments =
+        ["latents", &file, "--medium", "rvq", "--codebook", "16", "--codec", "C", "--dataset", "LJSpeech", "-o", &out];
+    expect(&arguments, 0);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("report.json")).unwrap()).unwrap();
+    let evaluation = &report["arrays"][0]["evaluation"];
+    assert_eq!((evaluation["codes"].as_u64(), evaluation["raw_bits"].as_f64()), (Some(8000), Some(32000.0)));
+    let results = evaluation["results"].as_array().unwrap();
+    assert!(results.len() >= 8 && results.iter().any(|r| r["cr_percent"].as_f64().unwrap() < 10.0), "{results:?}");
+    assert!(
+        std::fs::read_to_string(Path::new(&out).join("report.md")).unwrap().contains("| raw | 4000 | 4.000 | 100.00 |")
+    );
+
+    // The records are what `eval paper` reads: two layers of LJSpeech.
+    let paper = path(&dir, "paper");
+    expect(&["paper", "--results", &out, "-o", &paper], 0);
+    let text = std::fs::read_to_string(Path::new(&paper).join("report.md")).unwrap();
+    let row = text.lines().find(|l| l.starts_with("| SpeechTokenizer | RVQ-1:2 | LJSpeech | 66.59 | ")).unwrap();
+    assert!(!row.starts_with("| SpeechTokenizer | RVQ-1:2 | LJSpeech | 66.59 | – |"), "{row}");
+
+    let run = |extra: &[&str], code| expect(&[&["latents", &file, "-o", &path(&dir, "x")][..], extra].concat(), code).1;
+    assert!(run(&["--medium", "rvq", "--codebook", "6"], 4).contains("code 6 at 12"));
+    assert!(run(&["--medium", "rvq", "--codebook", "16", "--layers", "3"], 2).contains("3 layers of 2"));
+    run(&["--medium", "vq", "--codebook", "16", "--layers", "1"], 2);
+    npy(&file, "<f4", "2,", &[0; 8]);
+    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("expected integers"));
+    std::fs::write(&file, "no array").unwrap();
+    run(&["--medium", "vq", "--codebook", "16"], 4);
+}
+
+#[test]
+fn speech_goes_through_a_lossless_codec() {
+    let dir = tempfile::tempdir().unwrap();
+    let samples: Vec<i16> = (0..16000).map(|i| ((i as f64 * 0.05).sin() * 8000.0) as i16).collect();
+    let wave = lmcodec_eval::speech::waveform::Waveform { sample_rate: 16000, samples };
+    std::fs::create_dir(dir.path().join("speaker")).unwrap();
+    std::fs::write(dir.path().join("speaker/a.wav"), wave.to_wav().unwrap()).unwrap();
+    let (set, out) = (format!("tone={}", dir.path().display()), path(&dir, "out"));
+    expect(&["speech", "--set", &set, "-o", &out], 0);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("report.json")).unwrap()).unwrap();
+    let (name, result) = (&report["sets"][0][0], &report["sets"][0][1]);
+    assert_eq!(
+        (name.as_str(), result["utterances"].as_u64(), result["seconds"].as_f64()),
+        (Some("tone"), Some(1), Some(1.0))
+    );
+    let kbps = result["codecs"][0]["kbps"].as_f64().unwrap();
+    assert!(kbps > 1.0 && kbps < 256.0, "{kbps}");
+    assert!(
+        std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap().contains("1 utterances, 0.0 minutes")
+    );
+    std::fs::write(dir.path().join("b.flac"), "no sound").unwrap();
+    assert!(expect(&["speech", "--set", &set, "-o", &path(&dir, "x")], 4).1.contains("b.flac"));
+    assert!(expect(&["speech", "--set", "s=/no/such/folder", "-o", &path(&dir, "x")], 3).1.contains("/no/such/folder"));
+}

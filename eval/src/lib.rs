@@ -9,7 +9,9 @@
 //! | [`report`], [`markdown`], [`recompression_document`] | the table as data (JSON), as Markdown, as a document |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
-//! | [`metrics`] | images, signals → PSNR, MS-SSIM, … |
+//! | [`metrics`] | two images, signals, transcripts or feature sets → PSNR, MS-SSIM, SSIMULACRA2, FID, SI-SDR, LSD, WER |
+//! | [`latents`] | arrays of latent codes and anchors → real bytes |
+//! | [`speech`] | utterances and codecs → kbps, SI-SDR, LSD |
 //! | [`rate_points`] | curve files in CompressAI's shape |
 //! | [`bd_rate`] | two curves → BD-rate, BD-quality |
 //! | [`compare`] | two result files → BD-rates by all methods, with bootstrap intervals over the images |
@@ -30,6 +32,8 @@ pub mod html;
 pub mod image;
 mod interpolation;
 pub mod jpeg_size;
+pub mod latents;
+pub mod latents_document;
 #[cfg(feature = "lepton")]
 pub mod lepton;
 pub mod markdown;
@@ -42,4 +46,5 @@ pub mod rate_points;
 pub mod recompression;
 pub mod recompression_document;
 pub mod report;
+pub mod speech;
 pub mod speed;

@@ -40,7 +40,7 @@ fn everything() -> Document {
         Block::Table(table(true)),
         Block::Plot(plot(true)),
         Block::Plot(plot(false)),
-        Block::HeatMap(HeatMap { caption: HOSTILE.into(), values: [[0.25; 8]; 8], unit: HOSTILE.into() }),
+        Block::HeatMap(HeatMap { caption: HOSTILE.into(), values: Box::new([[0.25; 8]; 8]), unit: HOSTILE.into() }),
         Block::Bars(Bars {
             caption: HOSTILE.into(),
             parts: vec![(HOSTILE.into(), 3.0), ("z".into(), 0.0)],
@@ -67,9 +67,11 @@ fn attributes(html: &str, wanted: &str) -> Vec<String> {
             assert_eq!(open.pop(), Some(name), "end tag");
         } else {
             let (name, mut list) = tag.split_once(' ').unwrap_or((tag, ""));
+            let mut keys = BTreeSet::new();
             while let Some((key, after)) = list.split_once("=\"") {
                 let (value, next) = after.split_once('"').expect("a quoted value");
                 assert!(!value.contains('<'), "{value}");
+                assert!(keys.insert(key.split_whitespace().last()), "an attribute twice: {tag}");
                 if key.split_whitespace().last() == Some(wanted) {
                     found.push(value.to_string());
                 }

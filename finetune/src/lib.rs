@@ -6,9 +6,12 @@
 
 pub mod batch;
 pub mod card;
+pub mod checkpoint;
 pub mod device;
 pub mod export;
+pub mod frames;
 pub mod loss;
 pub mod model;
 pub mod parity;
+pub mod sequence;
 pub mod train;

@@ -7,7 +7,9 @@ mod encode;
 #[cfg(feature = "eval")]
 mod eval;
 mod exit;
+mod export;
 mod files;
+mod finetune;
 mod inspect;
 mod models;
 mod output;
@@ -40,6 +42,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Models(models::ModelsCommand),
     Train(train::Train),
+    Finetune(finetune::Finetune),
+    Export(export::Export),
     Datasets(datasets::Datasets),
     #[cfg(feature = "eval")]
     Eval(eval::Eval),
@@ -54,6 +58,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Inspect(inspect) => inspect.run(),
         Command::Models(models) => models.run(),
         Command::Train(train) => train.run(),
+        Command::Finetune(finetune) => finetune.run(),
+        Command::Export(export) => export.run(),
         Command::Datasets(datasets) => datasets.run(),
         #[cfg(feature = "eval")]
         Command::Eval(eval) => eval.run(),

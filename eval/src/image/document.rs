@@ -252,7 +252,7 @@ fn timing(set: &SetReport) -> Table {
 fn bit_blocks(set: &SetReport) -> Vec<Block> {
     let mut blocks = vec![Block::Text(
         "Bits of the coded files by colour component, and of each component by the coefficient that they code (column: \
-         horizontal frequency, row: vertical frequency, top left: DC), in bits a block."
+         horizontal frequency, row: vertical frequency, top left: DC)."
             .into(),
     )];
     for entry in &set.bit_costs {
@@ -301,7 +301,7 @@ fn heat_maps(entry: &BitCostEntry) -> Vec<HeatMap> {
             values[y][x] = bits / blocks;
         }
         let caption = format!("{} at quality {}: {}", entry.curve, entry.setting, c.name);
-        HeatMap { caption, values, unit: "bits per 64 pixels of the image".into() }
+        HeatMap { caption, values: Box::new(values), unit: "bits per 64 pixels of the image".into() }
     };
     entry.cost.components.iter().map(map).collect()
 }

@@ -54,6 +54,12 @@ pub struct Record {
     /// Seconds of encoding and decoding together.
     #[serde(default)]
     pub seconds: Option<f64>,
+    /// Seconds of encoding.
+    #[serde(default)]
+    pub encoding_seconds: Option<f64>,
+    /// Seconds of decoding and comparing.
+    #[serde(default)]
+    pub decoding_seconds: Option<f64>,
     /// Pixels of the images.
     #[serde(default)]
     pub pixels: Option<u64>,

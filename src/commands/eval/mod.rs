@@ -4,13 +4,16 @@ mod bd_rate;
 mod codec;
 mod compare;
 mod image;
+mod latents;
 mod lmcodec_codec;
 mod outputs;
 mod paper;
 mod ppm;
 mod recompress;
 mod render;
+mod sequence;
 mod sets;
+mod speech;
 mod speed;
 
 use std::fmt::Display;
@@ -31,6 +34,9 @@ pub(crate) struct Eval {
 #[derive(Debug, Subcommand)]
 enum Command {
     Image(image::ImageArgs),
+    Speech(speech::SpeechArgs),
+    Latents(latents::LatentsArgs),
+    Sequence(sequence::SequenceArgs),
     Recompress(recompress::RecompressArgs),
     Speed(speed::SpeedArgs),
     BdRate(bd_rate::BdRateArgs),
@@ -46,6 +52,9 @@ impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             Command::Image(args) => args.run(),
+            Command::Speech(args) => args.run(),
+            Command::Latents(args) => args.run(),
+            Command::Sequence(args) => args.run(),
             Command::Recompress(args) => args.run(),
             Command::Speed(args) => args.run(),
             Command::BdRate(args) => args.run(),

@@ -1,0 +1,105 @@
+//! Speech files through the anchors and back.
+
+mod metrics_inputs;
+
+use lmcodec_eval::metrics::log_spectral_distance::LsdSettings;
+use lmcodec_eval::speech::codecs::anchors;
+use lmcodec_eval::speech::evaluation::{SpeechEvaluationError, evaluate_speech};
+use lmcodec_eval::speech::waveform::{Waveform, WaveformError};
+use metrics_inputs::signal;
+
+fn utterance(n: usize, seed: i64) -> Waveform {
+    Waveform { sample_rate: 16_000, samples: signal(n, seed).into_iter().map(|s| s as i16).collect() }
+}
+
+#[test]
+fn anchors_on_made_signals() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (i, w) in [utterance(20_000, 1), utterance(5001, 2), Waveform { sample_rate: 16_000, samples: vec![0; 1000] }]
+        .iter()
+        .enumerate()
+    {
+        files.push(folder.path().join(format!("{i}.wav")));
+        std::fs::write(&files[i], w.to_wav().unwrap()).unwrap();
+        assert_eq!(Waveform::read(&files[i]).unwrap(), *w);
+    }
+    let (codecs, _missing) = anchors();
+    let mut done = 0;
+    let result = evaluate_speech(&files, &codecs, &LsdSettings::default(), &mut |n| done = n).unwrap();
+    assert_eq!((result.utterances, done), (3, 3 * codecs.len()));
+    for codec in &result.codecs {
+        let u = &codec.per_utterance;
+        let bytes: u64 = u.iter().map(|u| u.bytes).sum();
+        assert!((codec.kbps - bytes as f64 * 8.0 / (26_001.0 / 16.0)).abs() < 1e-9);
+        // The silent one is shorter than a frame, too.
+        assert_eq!((u[2].si_sdr_db, u[2].lsd_db, u[2].notes.len()), (None, None, 2));
+        if codec.lossless {
+            assert_eq!((codec.mean_si_sdr_db, codec.mean_lsd_db), (None, Some(0.0)));
+            assert!(codec.kbps < 256.0 && u[0].kbps > 30.0, "{} {}", codec.name, codec.kbps);
+        } else {
+            assert!(codec.mean_lsd_db.unwrap() > 0.5 && u[0].si_sdr_db.unwrap().is_finite());
+        }
+    }
+    // More bits, less distortion.
+    let opus: Vec<f64> =
+        result.codecs.iter().filter(|c| c.name.starts_with("opus")).map(|c| c.mean_si_sdr_db.unwrap()).collect();
+    if let [first, .., last] = opus[..] {
+        assert!(last > first, "{opus:?}");
+    }
+    let json = serde_json::to_string(&result).unwrap();
+    assert_eq!(serde_json::from_str::<lmcodec_eval::speech::SpeechEvaluation>(&json).unwrap(), result);
+}
+
+#[test]
+fn bad_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.wav");
+    let run = || {
+        evaluate_speech(std::slice::from_ref(&path), &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap_err()
+    };
+    assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Io { .. }, .. }));
+    std::fs::write(&path, b"RIFF, but no more").unwrap();
+    assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Malformed { .. }, .. }));
+    std::fs::write(&path, b"fLaC, but no more").unwrap();
+    assert!(matches!(
+        run(),
+        SpeechEvaluationError::Source { source: WaveformError::Malformed { format: "FLAC", .. }, .. }
+    ));
+    let spec =
+        hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    (0..8).for_each(|_| writer.write_sample(1i16).unwrap());
+    writer.finalize().unwrap();
+    assert!(matches!(
+        run(),
+        SpeechEvaluationError::Source { source: WaveformError::Unsupported { channels: 2, .. }, .. }
+    ));
+    std::fs::write(&path, utterance(0, 1).to_wav().unwrap()).unwrap();
+    assert!(matches!(run(), SpeechEvaluationError::Empty { .. }));
+    let none = evaluate_speech(&[], &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap_err();
+    assert!(matches!(none, SpeechEvaluationError::NoUtterances));
+}
+
+/// Real speech: `LMCODEC_SPEECH` names a folder of speaker folders with FLAC files; prints a line a codec.
+#[test]
+fn librispeech_when_present() {
+    let Some(root) = std::env::var_os("LMCODEC_SPEECH") else {
+        return;
+    };
+    let mut files = Vec::new();
+    for speaker in std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()) {
+        let inside = std::fs::read_dir(speaker).unwrap().map(|e| e.unwrap().path());
+        files.extend(inside.filter(|p| p.extension().is_some_and(|e| e == "flac")));
+    }
+    files.sort();
+    let result = evaluate_speech(&files, &anchors().0, &LsdSettings::default(), &mut |_| ()).unwrap();
+    println!("{} utterances, {:.1} s", result.utterances, result.seconds);
+    for c in &result.codecs {
+        println!(
+            "{} ({}): {:.2} kbps, SI-SDR {:?}, LSD {:?}",
+            c.name, c.version, c.kbps, c.mean_si_sdr_db, c.mean_lsd_db
+        );
+    }
+    assert!(result.codecs.iter().all(|c| c.kbps < 256.0));
+}

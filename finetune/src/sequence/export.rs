@@ -1,0 +1,125 @@
+//! Checkpoint and head set → the integer files that coding uses, and what the rounding costs.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use lmcodec_entropy::arrangement::flat::{Chunk, FlatArrangement};
+use lmcodec_entropy::coder::{BitCounter, WideDistribution};
+use lmcodec_entropy::llama::Isa;
+use lmcodec_entropy::sequence::export::{
+    CheckpointShape, ExportError, HeadSet, RopeScaling as ExportScaling, Tensor, export_backbone, export_head_set,
+};
+use lmcodec_entropy::sequence::{Position, SequenceBackbone, SequenceEngine, SequenceLlama};
+
+use super::error::FinetuneError;
+use crate::checkpoint::{Checkpoint, RopeScaling};
+
+/// Positions of a chunk that the integer engine runs at once.
+const BATCH: usize = 64;
+
+/// The integer files of a backbone and a head set, checked by loading them.
+pub struct IntegerFiles {
+    /// The integer backbone.
+    pub backbone: Vec<u8>,
+    /// The integer head set, which names that backbone.
+    pub heads: Vec<u8>,
+    /// Both, loaded.
+    pub model: SequenceLlama,
+}
+
+fn shape(checkpoint: &Checkpoint) -> Result<CheckpointShape, FinetuneError> {
+    let c = checkpoint.config();
+    let rope_scaling = match &c.rope_scaling {
+        None => None,
+        Some(RopeScaling::Llama3(s)) => Some(ExportScaling::Llama3 {
+            factor: s.factor,
+            low_freq_factor: s.low_freq_factor,
+            high_freq_factor: s.high_freq_factor,
+            original_context: s.original_context as f64,
+        }),
+        Some(RopeScaling::Divisors(_)) => {
+            let message = "rope_freqs.weight of GGUF files cannot be exported; use the Hugging Face checkpoint";
+            return Err(FinetuneError::Invalid { path: checkpoint.name().into(), message: message.into() });
+        }
+    };
+    Ok(CheckpointShape {
+        d_model: c.d_model,
+        layers: c.layers,
+        heads: c.heads,
+        kv_heads: c.kv_heads,
+        head_dim: c.head_dim,
+        ffn: c.ffn,
+        context: c.context,
+        rms_norm_eps: c.rms_norm_eps,
+        rope_theta: c.rope_theta,
+        rope_scaling,
+    })
+}
+
+/// Rounds a checkpoint and a head set file. LoRA pairs are merged into the backbone, which then belongs to that head set alone.
+///
+/// # Errors
+/// [`FinetuneError`] if the head set is for another checkpoint, or either cannot be rounded.
+pub fn integer_files(checkpoint: &Checkpoint, head_set: &Path) -> Result<IntegerFiles, FinetuneError> {
+    let bytes = fs::read(head_set).map_err(FinetuneError::io(head_set))?;
+    let fault = |e: ExportError| FinetuneError::invalid(head_set, e);
+    let heads = HeadSet::from_bytes(&bytes).map_err(fault)?;
+    let wanted = heads.metadata()["backbone_sha256"].as_str().unwrap_or_default();
+    if wanted != checkpoint.sha256() {
+        let message =
+            format!("trained on the backbone {wanted}, not on {} ({})", checkpoint.sha256(), checkpoint.name());
+        return Err(FinetuneError::invalid(head_set, message));
+    }
+    let source = serde_json::json!({ "name": checkpoint.name(), "sha256": checkpoint.sha256() });
+    let mut read = |name: &str| {
+        let t = checkpoint.tensor(name)?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Tensor { shape: t.shape, data: t.values })
+    };
+    let adapter = heads.has_adapter().then_some(&heads);
+    let backbone = export_backbone(&shape(checkpoint)?, source, &mut read, adapter).map_err(fault)?;
+    let loaded = SequenceBackbone::from_bytes(&backbone).map_err(|e| FinetuneError::invalid(head_set, e))?;
+    let integer_heads = export_head_set(&heads, loaded.sha256()).map_err(fault)?;
+    let model =
+        SequenceLlama::new(Arc::new(loaded), &integer_heads).map_err(|e| FinetuneError::invalid(head_set, e))?;
+    Ok(IntegerFiles { backbone, heads: integer_heads, model })
+}
+
+/// Bits of chunks under the integer model, as its probabilities give them (raw bits of escapes are not counted).
+///
+/// # Errors
+/// [`FinetuneError::Invalid`] if a chunk is beyond the model's context or has a symbol that it does not know.
+pub fn integer_bits(
+    model: &SequenceLlama,
+    arrangement: &FlatArrangement,
+    chunks: &[Chunk],
+) -> Result<f64, FinetuneError> {
+    let longest = chunks.iter().map(|c| c.symbols.len()).max().unwrap_or(1);
+    let fits = |c: &Chunk| {
+        let known = |(i, &s): (usize, &u16)| {
+            model.vocabularies().get(usize::from(c.layer(i))).is_some_and(|&v| u32::from(s) < v)
+        };
+        c.symbols.iter().enumerate().all(known)
+    };
+    if longest > model.context() || model.vocabularies() != arrangement.vocabularies || !chunks.iter().all(fits) {
+        return Err(FinetuneError::invalid(Path::new("chunks"), "they do not fit the model's context and alphabets"));
+    }
+    let mut engine = SequenceEngine::new(model, Isa::detect(), 1, longest, BATCH);
+    let (mut logits, mut counter) = (Vec::new(), BitCounter::new());
+    for chunk in chunks {
+        engine.reset_row(0);
+        for first in (0..chunk.symbols.len()).step_by(BATCH) {
+            let range = first..(first + BATCH).min(chunk.symbols.len());
+            let previous = |i: usize| (i > 0).then(|| (chunk.layer(i - 1), chunk.symbols[i - 1]));
+            let position = |i: usize| Position { row: 0, previous: previous(i), layer: chunk.layer(i) };
+            engine.step(&range.clone().map(position).collect::<Vec<_>>(), &mut logits);
+            let mut rest = logits.as_slice();
+            for i in range {
+                let (now, later) = rest.split_at(model.vocabularies()[usize::from(chunk.layer(i))] as usize);
+                WideDistribution::from_logits(now).encode(usize::from(chunk.symbols[i]), &mut counter);
+                rest = later;
+            }
+        }
+    }
+    Ok(counter.bits())
+}

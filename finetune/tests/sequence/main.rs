@@ -1,0 +1,5 @@
+//! The sequence Llama on small checkpoints, in one program (linking burn takes its time).
+#![cfg(feature = "flex")]
+
+mod parity;
+mod training;

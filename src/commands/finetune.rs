@@ -1,0 +1,86 @@
+//! `lmcodec finetune`: heads of a pretrained Llama for some latents; only in builds with the feature `finetune`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+
+/// Fine-tune embedding and heads of a pretrained Llama on latents (builds with the feature `finetune` only).
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "finetune"), allow(dead_code))]
+pub(crate) struct Finetune {
+    /// Arrangement, latents, optimizer (see finetune/configs/sequence_*.toml)
+    #[arg(value_name = "CONFIG.toml")]
+    config: PathBuf,
+    /// Pretrained Llama: a Hugging Face folder or a GGUF file (docs/MODELS.md)
+    #[arg(long, value_name = "DIR|FILE")]
+    checkpoint: PathBuf,
+    /// Folder for the head set, checkpoints, log and loss curve
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Device: cpu, or wgpu in builds with that feature
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "wgpu"])]
+    device: String,
+    /// Go on with the run that is in the folder
+    #[arg(long)]
+    resume: bool,
+    /// Stop after N steps of this call [default: when the config says]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+}
+
+#[cfg(not(feature = "finetune"))]
+impl Finetune {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        Err(Failure::new(
+            Exit::Usage,
+            "this build cannot fine-tune; rebuild with: cargo build --release --features finetune (or --features wgpu for GPUs)",
+        ))
+    }
+}
+
+#[cfg(feature = "finetune")]
+impl Finetune {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        use lmcodec_finetune::checkpoint::Checkpoint;
+        use lmcodec_finetune::device::DeviceKind;
+        use lmcodec_finetune::sequence::config::read_config;
+        use lmcodec_finetune::sequence::train::{RunOptions, finetune};
+
+        let config = read_config(&self.config).map_err(fault)?;
+        let device = self.device.parse::<DeviceKind>().and_then(DeviceKind::open);
+        let device = device.map_err(|message| Failure::new(Exit::Usage, message))?;
+        let checkpoint = Checkpoint::open(&self.checkpoint).map_err(|e| fault(e.into()))?;
+        let options = RunOptions { resume: self.resume, stop_after: self.steps };
+        let outcome = finetune(&config, &checkpoint, &self.out, &device, options).map_err(fault)?;
+        let best = outcome.state.validations.iter().map(|v| v.1).min_by(f64::total_cmp);
+        let line = serde_json::json!({
+            "head_set": outcome.head_file, "backbone": checkpoint.name(), "backbone_sha256": checkpoint.sha256(),
+            "steps": outcome.state.step, "symbols": outcome.state.symbols, "seconds": outcome.state.seconds,
+            "best_validation_bits_per_symbol": best, "ended": outcome.state.ended,
+        });
+        println!("{line}");
+        Ok(Exit::Success)
+    }
+}
+
+/// The exit code of an error.
+#[cfg(feature = "finetune")]
+pub(super) fn fault(error: lmcodec_finetune::sequence::error::FinetuneError) -> Failure {
+    use lmcodec_finetune::checkpoint::CheckpointError;
+    use lmcodec_finetune::sequence::error::FinetuneError;
+
+    let exit = match &error {
+        FinetuneError::Io { .. } | FinetuneError::Checkpoint(CheckpointError::Io { .. }) => Exit::Io,
+        FinetuneError::Checkpoint(CheckpointError::MissingShard { .. }) => Exit::Io,
+        FinetuneError::Checkpoint(CheckpointError::NotLlama { .. } | CheckpointError::Dtype { .. }) => {
+            Exit::Unsupported
+        }
+        FinetuneError::Checkpoint(_) => Exit::Malformed,
+        FinetuneError::Invalid { .. } | FinetuneError::Arrangement(_) => Exit::Usage,
+        FinetuneError::Sequence(_) => Exit::Limit,
+        _ => Exit::Failure,
+    };
+    Failure::new(exit, error.to_string())
+}
