@@ -100,12 +100,13 @@ pub fn decode_options() -> DecodeOptions {
     DecodeOptions { models, ..DecodeOptions::default() }
 }
 
-/// A `.npy` file.
+/// A `.npy` file as numpy writes it.
 pub fn npy(element: ElementType, fortran: bool, shape: &[usize], codes: Vec<u16>) -> Vec<u8> {
     let (mark, letter) = (if element.bytes() == 1 { '|' } else { '<' }, &element.name()[..1]);
-    let dimensions: Vec<String> = shape.iter().map(|dimension| format!("{dimension},")).collect();
+    let dimensions: Vec<String> = shape.iter().map(usize::to_string).collect();
     let order = if fortran { "True" } else { "False" };
-    let (bytes, dimensions) = (element.bytes(), dimensions.join(" "));
+    let (bytes, comma) = (element.bytes(), if shape.len() == 1 { "," } else { "" });
+    let dimensions = dimensions.join(", ") + comma;
     let mut text = format!("{{'descr': '{mark}{letter}{bytes}', 'fortran_order': {order}, 'shape': ({dimensions}), }}");
     while (11 + text.len()) % 64 != 0 {
         text.push(' ');
