@@ -25,7 +25,7 @@ enum Half {
     /// The matrix and its transpose for the CPU's instructions.
     Packed(Arc<(Packed, Packed)>),
     /// For devices that burn serves.
-    Tensor(Tensor<2>),
+    Tensor(Box<Tensor<2>>),
 }
 
 /// A frozen matrix [in, out].
@@ -58,7 +58,7 @@ impl Linear {
                 let backward = Packed::new(w.get(), outputs, inputs, true);
                 Half::Packed(Arc::new((forward, backward)))
             }
-            Kernels::Composed => Half::Tensor(self.weight.clone().cast(FloatDType::BF16)),
+            Kernels::Composed => Half::Tensor(Box::new(self.weight.clone().cast(FloatDType::BF16))),
         };
         Self { weight: self.weight.clone(), half: Some(half) }
     }
@@ -68,7 +68,7 @@ impl Linear {
         match &self.half {
             None => x.matmul(self.weight.clone()),
             Some(Half::Packed(packed)) => packed_product(&packed.0, x, self.weight.dims()[1]),
-            Some(Half::Tensor(w)) => x.cast(FloatDType::BF16).matmul(w.clone()).cast(FloatDType::F32),
+            Some(Half::Tensor(w)) => x.cast(FloatDType::BF16).matmul(w.as_ref().clone()).cast(FloatDType::F32),
         }
     }
 
@@ -77,7 +77,9 @@ impl Linear {
         match &self.half {
             None => d_y.matmul(self.weight.clone().transpose()),
             Some(Half::Packed(packed)) => packed_product(&packed.1, d_y, self.weight.dims()[0]),
-            Some(Half::Tensor(w)) => d_y.cast(FloatDType::BF16).matmul(w.clone().transpose()).cast(FloatDType::F32),
+            Some(Half::Tensor(w)) => {
+                d_y.cast(FloatDType::BF16).matmul(w.as_ref().clone().transpose()).cast(FloatDType::F32)
+            }
         }
     }
 

@@ -109,12 +109,12 @@ impl Packed {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn round(x: &[f32], out: &mut [bf16]) {
-    use std::arch::x86_64::{__m256i, _mm256_storeu_si256, _mm512_cvtneps_pbh, _mm512_loadu_ps};
+    use std::arch::x86_64::{__m256bh, __m256i, _mm256_storeu_si256, _mm512_cvtneps_pbh, _mm512_loadu_ps};
     let whole = x.len() / 16 * 16;
     for (x, out) in x[..whole].chunks_exact(16).zip(out.chunks_exact_mut(16)) {
         // SAFETY: both chunks have 16 values.
         unsafe {
-            let r: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr())));
+            let r = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr())));
             _mm256_storeu_si256(out.as_mut_ptr().cast(), r);
         }
     }
@@ -129,7 +129,8 @@ fn round(x: &[f32], out: &mut [bf16]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn tile(rows: *const bf16, panel: *const bf16, pairs: usize) -> [[f32; PANEL]; ROWS] {
     use std::arch::x86_64::{
-        __m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        _mm512_storeu_ps,
     };
     let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
     for k in 0..pairs {
@@ -137,12 +138,12 @@ unsafe fn tile(rows: *const bf16, panel: *const bf16, pairs: usize) -> [[f32; PA
         unsafe {
             let w = panel.add(k * PANEL * 2);
             let w: [__m512bh; 2] = [
-                std::mem::transmute(_mm512_loadu_si512(w.cast())),
-                std::mem::transmute(_mm512_loadu_si512(w.add(PANEL).cast())),
+                std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(w.cast())),
+                std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(w.add(PANEL).cast())),
             ];
             for (r, sums) in sums.iter_mut().enumerate() {
                 let pair = rows.add((r * pairs + k) * 2).cast::<i32>().read_unaligned();
-                let x: __m512bh = std::mem::transmute(_mm512_set1_epi32(pair));
+                let x = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(pair));
                 sums[0] = _mm512_dpbf16_ps(sums[0], x, w[0]);
                 sums[1] = _mm512_dpbf16_ps(sums[1], x, w[1]);
             }
