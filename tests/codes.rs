@@ -43,7 +43,10 @@ fn predictable_codes_shrink_and_noise_hardly_grows() {
     let noise = npy(ElementType::U16, false, &[4, 40, 50], indices(8000, usize::MAX, 1024, 11));
     let options = CodesOptions { codebooks: vec![1024], ..CodesOptions::new(CodesMedium::Vq { grid: None }) };
     let file = encode_codes(&noise, &options, &EncodeOptions::default()).expect("encodes").bytes;
-    assert!(file.len() <= 10_000 + 70, "{} bytes for 10,000 of noise", file.len());
+    // The rest is the header, and what the array file says in its own way.
+    let side =
+        inspect(&file, &DecodeOptions::default()).expect("readable").codes.expect("codes").side_information_bytes;
+    assert!(file.len() <= 10_000 + 60 + side, "{} bytes for 10,000 of noise, {side} of side information", file.len());
 }
 
 #[test]

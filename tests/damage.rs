@@ -175,7 +175,7 @@ fn an_unknown_model_is_named_with_where_it_was_looked_for() {
     let original = jpeg_file(16, 16, 1, &Default::default());
     let file = encode(&original, &options).expect("encodes").bytes;
     let error = decode(&file, &decode_options()).expect_err("unknown");
-    let Error::UnknownModel { id, looked_in } = &error else { panic!("{error}") };
+    let Error::UnknownModel { id, looked_in, .. } = &error else { panic!("{error}") };
     assert_eq!(*id, other.id());
     assert!(looked_in[0].starts_with("random (") && looked_in[1].starts_with("default ("), "{error}");
     assert!(inspect(&file, &decode_options()).expect("needs no model").jpeg.is_some_and(|jpeg| jpeg.model.is_none()));

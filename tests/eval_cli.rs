@@ -282,7 +282,7 @@ fn latents_go_through_all_anchors_and_into_the_papers_tables() {
     assert!(run(&["--medium", "rvq", "--codebook", "6"], 4).contains("code 6 at 12"));
     assert!(run(&["--medium", "rvq", "--codebook", "16", "--layers", "3"], 2).contains("3 layers of 2"));
     run(&["--medium", "vq", "--codebook", "16", "--layers", "1"], 2);
-    npy(&file, "<f4", "2", &[0; 8]);
+    npy(&file, "<f4", "2,", &[0; 8]);
     assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("expected integers"));
     std::fs::write(&file, "no array").unwrap();
     run(&["--medium", "vq", "--codebook", "16"], 4);

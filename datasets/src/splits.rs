@@ -125,7 +125,7 @@ pub fn split_key(entry: &ManifestEntry) -> String {
 }
 
 /// Default for the number of bits in which the difference hashes of near duplicates differ at most.
-pub const NEAR_BITS: u32 = 10;
+pub const NEAR_BITS: u32 = 16;
 
 /// Fixed evaluation sets that no split may contain.
 #[derive(Default)]

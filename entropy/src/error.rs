@@ -35,6 +35,12 @@ pub enum ModelError {
         /// The values that are allowed, in words.
         allowed: &'static str,
     },
+    /// The file has no blocks of its own and the model that it names is not at hand.
+    #[error("the file needs the backbone with SHA-256 {sha256}, which is neither embedded nor given")]
+    MissingBackbone {
+        /// The hash in the file's configuration.
+        sha256: String,
+    },
     /// A tensor that the configuration calls for is not in the file.
     #[error("tensor `{name}` is missing")]
     MissingTensor {

@@ -11,6 +11,7 @@ pub mod arrangement;
 pub mod chunks;
 pub mod coder;
 pub mod error;
+pub mod frames;
 pub mod llama;
 pub mod segment;
 pub mod sequence;

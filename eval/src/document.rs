@@ -115,7 +115,7 @@ pub struct HeatMap {
     /// What it shows.
     pub caption: String,
     /// Rows from the top, values of at least zero.
-    pub values: [[f64; 8]; 8],
+    pub values: Box<[[f64; 8]; 8]>,
     /// Unit of the values.
     pub unit: String,
 }
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn heat_map_has_eight_columns() {
-        let map = HeatMap { caption: "c".into(), values: [[0.5; 8]; 8], unit: "bit".into() };
+        let map = HeatMap { caption: "c".into(), values: Box::new([[0.5; 8]; 8]), unit: "bit".into() };
         let section = Section::new("S").with(Block::HeatMap(map));
         let text = Document { sections: vec![section], ..Document::default() }.to_markdown();
         assert!(text.contains("| | u0 | u1 | u2 | u3 | u4 | u5 | u6 | u7 |\n"), "{text}");

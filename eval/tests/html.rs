@@ -40,7 +40,7 @@ fn everything() -> Document {
         Block::Table(table(true)),
         Block::Plot(plot(true)),
         Block::Plot(plot(false)),
-        Block::HeatMap(HeatMap { caption: HOSTILE.into(), values: [[0.25; 8]; 8], unit: HOSTILE.into() }),
+        Block::HeatMap(HeatMap { caption: HOSTILE.into(), values: Box::new([[0.25; 8]; 8]), unit: HOSTILE.into() }),
         Block::Bars(Bars {
             caption: HOSTILE.into(),
             parts: vec![(HOSTILE.into(), 3.0), ("z".into(), 0.0)],

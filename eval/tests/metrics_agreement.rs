@@ -63,10 +63,10 @@ fn psnr_and_ms_ssim() {
     let mut rgb = Agreement::new("PSNR RGB, scikit-image", 1e-10);
     let mut rgb32 = Agreement::new("PSNR RGB, torchmetrics (f32)", 1e-4);
     let mut luma = Agreement::new("PSNR Y, scikit-image", 1e-10);
-    let mut ms = Agreement::new("MS-SSIM RGB, pytorch-msssim (f64)", 1e-7);
+    let mut ms = Agreement::new("MS-SSIM RGB, pytorch-msssim (f64)", 1e-10);
     let mut ms32 = Agreement::new("MS-SSIM RGB, pytorch-msssim (f32)", 2e-6);
-    let mut ms_gray = Agreement::new("MS-SSIM of one channel, pytorch-msssim (f64)", 1e-7);
-    let mut ms_luma = Agreement::new("MS-SSIM Y, pytorch-msssim (f64)", 1e-7);
+    let mut ms_gray = Agreement::new("MS-SSIM of one channel, pytorch-msssim (f64)", 1e-10);
+    let mut ms_luma = Agreement::new("MS-SSIM Y, pytorch-msssim (f64)", 1e-10);
     for case in cases(&stored(), "images") {
         let (w, h, a, b) = pair(case);
         let view = |samples| Image8::new(w, h, Layout::Rgb, samples).unwrap();
@@ -117,7 +117,7 @@ fn ssimulacra2_against_the_cpp_tool() {
         (&noise(42), &uniform, -47.33572558),
         (&noise(42), &noise(42), 100.0),
     ];
-    let mut agreement = Agreement::new("SSIMULACRA2, C++ tool", 0.05);
+    let mut agreement = Agreement::new("SSIMULACRA2, C++ tool", 1e-6);
     for (a, b, expected) in cases {
         let view = |v| Image8::new(SIDE, SIDE, Layout::Rgb, v).unwrap();
         agreement.add(ssimulacra2(&view(a), &view(b)).unwrap(), expected);
@@ -126,16 +126,6 @@ fn ssimulacra2_against_the_cpp_tool() {
     assert_eq!(ssimulacra2(&small, &small), Err(Ssimulacra2Error::TooSmall { width: 7, height: 64 }));
     let gray = Image8::new(8, 8, Layout::Gray, &uniform[..64]).unwrap();
     assert!(matches!(ssimulacra2(&gray, &gray), Err(Ssimulacra2Error::Images(_))));
-}
-
-#[test]
-fn ssimulacra2_against_the_python_package() {
-    let mut agreement = Agreement::new("SSIMULACRA2, PyPI ssimulacra2", 1.0);
-    for case in cases(&stored(), "ssimulacra2_python") {
-        let (w, h, a, b) = pair(case);
-        let view = |samples| Image8::new(w, h, Layout::Rgb, samples).unwrap();
-        agreement.add(ssimulacra2(&view(&a), &view(&b)).unwrap(), number(case, "score"));
-    }
 }
 
 #[test]
@@ -161,8 +151,8 @@ fn frechet() {
 
 #[test]
 fn speech() {
-    let mut sdr = Agreement::new("SI-SDR, torchmetrics", 1e-6);
-    let mut lsd = Agreement::new("LSD, torch.stft", 1e-6);
+    let mut sdr = Agreement::new("SI-SDR, torchmetrics", 1e-9);
+    let mut lsd = Agreement::new("LSD, torch.stft", 1e-9);
     for case in cases(&stored(), "speech") {
         let s = signal(integer(case, "samples"), integer(case, "seed") as i64);
         let d = noisy(&s, integer(case, "shift") as u32, integer(case, "seed") as i64);

@@ -56,7 +56,7 @@ fn orders_find_what_they_look_for() {
     let mut layer0 = 0u16;
     let mut all = Vec::new();
     for i in 0..8000u64 {
-        if mix(3 * i) % 10 == 0 {
+        if mix(3 * i).is_multiple_of(10) {
             layer0 = (mix(3 * i + 1) % 16) as u16;
         }
         all.extend([layer0, (mix(3 * i + 2) % 16) as u16]);
@@ -68,22 +68,26 @@ fn orders_find_what_they_look_for() {
     for order0 in ["huffman", "huffman-per-layer", "adaptive-order0", "adaptive-order0-per-layer"] {
         assert!((3.99..4.05).contains(&bits(order0)), "{order0} {}", bits(order0));
     }
-    // Entropy of layer 0 given the frame before: 0.825 bits; with layer 1's four, 2.41 a code.
-    assert!((2.40..2.47).contains(&bits("adaptive-order1-frame")), "{}", bits("adaptive-order1-frame"));
+    // Layer 0 given the frame before has 0.815 bits, layer 1 four: 2.408 a code. Learning 15 frequencies in each of
+    // 32 contexts of 500 codes costs at most 15/2 log2(500) bits a context (Krichevsky–Trofimov): 0.135 a code.
+    let frame = bits("adaptive-order1-frame");
+    assert!((2.39..2.408 + 0.135).contains(&frame), "{frame}");
     assert!(bits("adaptive-order1-code") > 3.9);
 }
 
 #[test]
 fn skewed_codes_approach_their_entropy() {
     let codes: Vec<u16> =
-        (0..20000u64).map(|i| if mix(i) % 8 == 0 { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
+        (0..20000u64).map(|i| if mix(i).is_multiple_of(8) { (mix(i + 77777) % 4) as u16 } else { 4 }).collect();
     let mut counts = [0.0f64; 5];
     codes.iter().for_each(|&c| counts[c as usize] += 1.0);
     let entropy: f64 = counts.iter().map(|c| -c / 20000.0 * (c / 20000.0).log2()).sum();
     let evaluation = evaluate_latents(&LatentCodes::new(codes, 1, 5).unwrap(), &anchors()).unwrap();
     let of = |name: &str| evaluation.results.iter().find(|r| r.name == name).unwrap().bits_per_code.unwrap();
     assert!(of("adaptive-order0") > entropy && of("adaptive-order0") < entropy + 0.01);
-    assert!(of("huffman") >= 1.0 && of("huffman") < entropy + 0.4);
+    // One bit for the frequent code, three for each of the four others; the rest is the table.
+    let expected = (counts[4] + 3.0 * (20000.0 - counts[4])) / 20000.0;
+    assert!((0.0..0.01).contains(&(of("huffman") - expected)), "{} {expected}", of("huffman"));
     assert!((of("packed") - 3.0).abs() < 0.01);
 }
 

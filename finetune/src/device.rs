@@ -1,6 +1,6 @@
 //! Choice of the device that burn runs on.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// The devices that `--device` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

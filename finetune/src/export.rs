@@ -20,21 +20,21 @@ use crate::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
 const MAX_ROW_SUM: i32 = 65_535;
 /// Formats of activations and residuals.
 const Q_FEATURE: i32 = 4;
-const Q_NORM: i32 = 11;
+pub(crate) const Q_NORM: i32 = 11;
 const Q_HIDDEN: i32 = 10;
-const Q_RESIDUAL: i32 = 12;
-const Q_LOGIT: i32 = 16;
-const LOG2_E: f64 = std::f64::consts::LOG2_E;
+pub(crate) const Q_RESIDUAL: i32 = 12;
+pub(crate) const Q_LOGIT: i32 = 16;
+pub(crate) const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
-fn values<const R: usize>(p: &Param<Tensor<R>>) -> Vec<f32> {
+pub(crate) fn values<const R: usize>(p: &Param<Tensor<R>>) -> Vec<f32> {
     p.val().into_data().try_to_vec().expect("parameters are f32")
 }
 
 /// Rows of a float matrix: [out][in].
-type Rows = Vec<Vec<f64>>;
+pub(crate) type Rows = Vec<Vec<f64>>;
 
 /// A linear layer's [in, out] weight as rows, with the weight of the norm before it folded in.
-fn rows(linear: &Linear, norm: Option<&Param<Tensor<1>>>) -> Rows {
+pub(crate) fn rows(linear: &Linear, norm: Option<&Param<Tensor<1>>>) -> Rows {
     let [d_in, d_out] = linear.weight.val().dims();
     let w = values(&linear.weight);
     let norm = norm.map_or_else(|| vec![1.0; d_in], values);
@@ -42,7 +42,7 @@ fn rows(linear: &Linear, norm: Option<&Param<Tensor<1>>>) -> Rows {
 }
 
 /// Rounds a row to i8: (weights, scale), the scale chosen for the least squared error.
-fn quantize_row(row: &[f64]) -> (Vec<i8>, f64) {
+pub(crate) fn quantize_row(row: &[f64]) -> (Vec<i8>, f64) {
     let max = row.iter().fold(0.0f64, |m, w| m.max(w.abs()));
     if max == 0.0 {
         return (vec![0; row.len()], 0.0);
@@ -64,7 +64,8 @@ fn quantize_row(row: &[f64]) -> (Vec<i8>, f64) {
     }
 }
 
-struct Writer {
+#[derive(Default)]
+pub(crate) struct Writer {
     tensors: HashMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
 }
 
@@ -74,15 +75,30 @@ impl Writer {
         self.tensors.insert(name.into(), (Dtype::I32, shape.to_vec(), bytes));
     }
 
+    /// Integers that are no weights of a linear layer.
+    pub(crate) fn i8(&mut self, name: &str, shape: &[usize], values: &[i8]) {
+        let bytes = values.iter().map(|&v| v as u8).collect();
+        self.tensors.insert(name.into(), (Dtype::I8, shape.to_vec(), bytes));
+    }
+
+    /// The file's bytes.
+    pub(crate) fn serialize(&self, json: String) -> Vec<u8> {
+        let views = self.tensors.iter().map(|(name, (dtype, shape, data))| {
+            (name, TensorView::new(*dtype, shape.clone(), data).expect("data of the shape's length"))
+        });
+        let metadata = HashMap::from([("lmcodec".to_owned(), json)]);
+        safetensors::serialize(views, Some(metadata)).expect("serialisable tensors")
+    }
+
     /// A table of the residual stream (Q12) or of logits (Q16).
-    fn table(&mut self, name: &str, shape: &[usize], values: &[f32], q: i32, factor: f64) {
+    pub(crate) fn table(&mut self, name: &str, shape: &[usize], values: &[f32], q: i32, factor: f64) {
         let limit = f64::from(1 << 23);
         let round = |v: &f32| (f64::from(*v) * factor * f64::from(q).exp2()).round().clamp(-limit, limit) as i32;
         self.i32(name, shape, &values.iter().map(round).collect::<Vec<_>>());
     }
 
     /// A linear layer of the given rows, `gain(row)` an extra factor of the output.
-    fn linear(
+    pub(crate) fn linear(
         &mut self,
         name: &str,
         lead: &[usize],
@@ -115,7 +131,7 @@ impl Writer {
         self.linear(&format!("{name}.down"), &[down.len()], &down, (Q_HIDDEN, Q_RESIDUAL), |_| 1.0);
     }
 
-    fn block(&mut self, name: &str, b: &LlamaBlock, head: usize) {
+    pub(crate) fn block(&mut self, name: &str, b: &LlamaBlock, head: usize) {
         let qkv = rows(&b.qkv, Some(&b.norm));
         let d = qkv.len() / 3;
         // q and k leave in Q9, v in Q10.
@@ -147,7 +163,7 @@ impl Writer {
 /// If the module's shapes contradict the config.
 pub fn export(model: &FrameLlama, config: &FrameLlamaConfig) -> Vec<u8> {
     let (d, e) = (config.d_model, config.depth_d);
-    let mut w = Writer { tensors: HashMap::new() };
+    let mut w = Writer::default();
     let bias = |l: &Linear| values(l.bias.as_ref().expect("a layer with bias"));
     w.linear("embed", &[d], &rows(&model.embed, None), (Q_FEATURE, Q_RESIDUAL), |_| 1.0);
     w.table("embed.bias", &[d], &bias(&model.embed), Q_RESIDUAL, 1.0);
@@ -186,11 +202,7 @@ pub fn export(model: &FrameLlama, config: &FrameLlamaConfig) -> Vec<u8> {
     w.head("dc.head", &model.dc_head, &model.dc_norm, PRIMARY_SYMBOLS);
     w.head("dc.escape", &model.dc_escape, &model.dc_norm, ALPHABET);
 
-    let json = frame_config(config).to_json();
-    let views = w.tensors.iter().map(|(name, (dtype, shape, data))| {
-        (name, TensorView::new(*dtype, shape.clone(), data).expect("data of the shape's length"))
-    });
-    safetensors::serialize(views, Some(HashMap::from([("lmcodec".to_owned(), json)]))).expect("serialisable tensors")
+    w.serialize(frame_config(config).to_json())
 }
 
 /// The configuration that stands in the model file.

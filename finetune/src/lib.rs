@@ -9,6 +9,7 @@ pub mod card;
 pub mod checkpoint;
 pub mod device;
 pub mod export;
+pub mod frames;
 pub mod loss;
 pub mod model;
 pub mod parity;

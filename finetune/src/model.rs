@@ -50,7 +50,7 @@ fn linear(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Linear {
     LinearConfig::new(d_in, d_out).with_bias(bias).init(device)
 }
 
-fn rms_norm<const R: usize>(x: Tensor<R>, weight: Tensor<1>) -> Tensor<R> {
+pub(crate) fn rms_norm<const R: usize>(x: Tensor<R>, weight: Tensor<1>) -> Tensor<R> {
     let inverse = (x.clone().square().mean_dim(R - 1) + 1e-6).sqrt().recip();
     x * inverse * weight.unsqueeze()
 }
@@ -168,6 +168,13 @@ impl Positions {
         Self::new((rows, columns, 2), head / 2, position, visible, device)
     }
 
+    /// The backbone's window over one row of frames.
+    pub fn row(columns: usize, head: usize, device: &Device) -> Self {
+        let quarter = head / 4;
+        let position = |t: usize, j: usize| if j < quarter { (j, t) } else { (j - quarter, 0) };
+        Self::new((1, columns, 0), head / 2, position, |_, q, k| k <= q && q - k <= 7, device)
+    }
+
     /// Causal sequence of depth steps 1..=steps.
     pub fn causal(steps: usize, head: usize, device: &Device) -> Self {
         Self::new((1, steps, 0), head / 2, |t, j| (j, t + 1), |_, q, k| k <= q, device)
@@ -201,7 +208,7 @@ fn rotate(x: Tensor<4>, p: &Positions) -> Tensor<4> {
 }
 
 impl LlamaBlock {
-    fn new(d: usize, heads: usize, ffn: usize, device: &Device) -> Self {
+    pub(crate) fn new(d: usize, heads: usize, ffn: usize, device: &Device) -> Self {
         Self {
             norm: Initializer::Ones.init([d], device),
             qkv: linear(d, 3 * d, false, device),
@@ -212,7 +219,7 @@ impl LlamaBlock {
     }
 
     /// [B, T, D] → [B, T, D]
-    fn forward(&self, x: Tensor<3>, p: &Positions) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<3>, p: &Positions) -> Tensor<3> {
         let [b, t, d] = x.dims();
         let head = d / self.heads;
         let qkv = self.qkv.forward(rms_norm(x.clone(), self.norm.val()));

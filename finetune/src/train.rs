@@ -274,7 +274,7 @@ pub fn evaluate(model: &FrameLlama, batches: &[Batch], cache: &mut PositionCache
     (bits, batches.iter().map(Batch::frames).sum())
 }
 
-fn optimizer(config: &OptimizerConfig) -> ModuleOptimizer {
+pub(crate) fn optimizer(config: &OptimizerConfig) -> ModuleOptimizer {
     AdamWConfig::new()
         .with_beta_1(config.betas.0)
         .with_beta_2(config.betas.1)
@@ -285,11 +285,11 @@ fn optimizer(config: &OptimizerConfig) -> ModuleOptimizer {
 }
 
 /// Writes weights, optimizer state and progress into `folder`; each file appears whole or not at all, the progress last.
-fn save_checkpoint(
+pub(crate) fn save_checkpoint<M: Module>(
     folder: &Path,
-    model: &FrameLlama,
+    model: &M,
     optim: &ModuleOptimizer,
-    state: &TrainState,
+    state: &impl Serialize,
 ) -> Result<(), TrainError> {
     let place = |name: &str| folder.join(name);
     let temporary = |name: &str| folder.join(format!("{name}.tmp"));
@@ -346,12 +346,29 @@ fn step_gradients(
         let gradients = (result.loss.clone() * (1.0 / symbols as f64)).backward();
         (GradientsParams::from_grads(gradients, model), result.bits())
     };
+    worker_gradients(model, batches, caches, device, one)
+}
+
+/// Runs `one` for every batch, each in a thread of its own, and adds gradients and reports in the order of the batches.
+pub(crate) fn worker_gradients<M, B, C, R>(
+    model: &M,
+    batches: &[B],
+    caches: &mut [C],
+    device: &Device,
+    one: impl Fn(&M, &B, &mut C) -> (GradientsParams, R) + Sync,
+) -> (GradientsParams, R)
+where
+    M: Module + Sync,
+    B: Sync,
+    C: Send,
+    R: Default + std::ops::AddAssign + Send,
+{
     if let ([batch], [cache]) = (batches, &mut *caches) {
         return one(model, batch, cache);
     }
     // Leaves of their own for every worker: threads that share leaves share one autodiff graph, and a backward pass in one
     // consumes what another still needs.
-    let forks: Vec<FrameLlama> = batches.iter().map(|_| model.clone().fork(device)).collect();
+    let forks: Vec<M> = batches.iter().map(|_| model.clone().fork(device)).collect();
     let parts: Vec<_> = std::thread::scope(|scope| {
         let one = &one;
         let handles: Vec<_> =
@@ -359,12 +376,12 @@ fn step_gradients(
         handles.into_iter().map(|h| h.join().expect("a worker panicked")).collect()
     });
     let mut sum = GradientsAccumulator::new();
-    let mut bits = Bits::default();
+    let mut report = R::default();
     for (gradients, part) in parts {
         sum.accumulate(model, gradients);
-        bits += part;
+        report += part;
     }
-    (sum.grads(), bits)
+    (sum.grads(), report)
 }
 
 /// Trains a model into `folder` (checkpoints, `config.toml`, `manifest.json`, `log.jsonl`), resuming what is there.

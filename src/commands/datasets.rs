@@ -440,7 +440,7 @@ fn describe(survey: &Survey, manifest: &Manifest, items: bool) -> String {
 fn sums(totals: &Totals) -> String {
     let mut facts = vec![format!("{} items, {}", totals.items, size(totals.bytes))];
     if let Some([least, most]) = totals.sizes {
-        facts.push(format!("{}×{} to {}×{} pixels", least.0, least.1, most.0, most.1));
+        facts.push(format!("{}–{} × {}–{} pixels", least.0, most.0, least.1, most.1));
     }
     facts.extend(totals.seconds.map(|s| format!("{:.1} min", s / 60.0)));
     facts.extend(totals.codes.map(|n| format!("{n} codes")));

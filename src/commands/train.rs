@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 
-/// Train a model on a folder of photos and export it (builds with the feature `finetune` only).
+/// Train a model on a folder of photos, or heads for arrays of codes, and export it (builds with the feature `finetune` only).
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "finetune"), allow(dead_code))]
 pub(crate) struct Train {
-    /// What to train, on which photos, for how long (see finetune/configs/default.toml)
+    /// What to train, on which photos or codes, for how long (see finetune/configs)
     #[arg(value_name = "CONFIG.toml")]
     config: PathBuf,
     /// Folder for checkpoints, log and exported model; a run that is there already goes on
@@ -19,6 +19,9 @@ pub(crate) struct Train {
     /// Device: cpu, or wgpu in builds with that feature
     #[arg(long, default_value = "cpu", value_parser = ["cpu", "wgpu"])]
     device: String,
+    /// Array of codes (.npy) to code with the model at the end; may be repeated (configurations of frames of codes)
+    #[arg(long = "test", value_name = "FILE")]
+    tests: Vec<PathBuf>,
     /// Stop after N steps of this call [default: when the config says]
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
@@ -39,19 +42,18 @@ impl Train {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         use lmcodec_finetune::card::finish;
         use lmcodec_finetune::device::DeviceKind;
-        use lmcodec_finetune::train::{TrainError, read_config, train};
+        use lmcodec_finetune::frames::train::is_frames_config;
+        use lmcodec_finetune::train::{read_config, train};
 
-        let fault = |error: TrainError| {
-            let exit = match &error {
-                TrainError::Io { .. } => Exit::Io,
-                TrainError::Invalid { .. } => Exit::Usage,
-                _ => Exit::Failure,
-            };
-            Failure::new(exit, error.to_string())
-        };
         let usage = |message: String| Failure::new(Exit::Usage, message);
-        let config = read_config(&self.config).map_err(fault)?;
         let device = self.device.parse::<DeviceKind>().and_then(DeviceKind::open).map_err(usage)?;
+        if is_frames_config(&self.config).map_err(fault)? {
+            return self.run_frames(&device);
+        }
+        if !self.tests.is_empty() {
+            return Err(usage("--test is for configurations of frames of codes".into()));
+        }
+        let config = read_config(&self.config).map_err(fault)?;
         let outcome = train(&config, &self.out, &device, self.steps).map_err(fault)?;
         let finished = finish(&config, &self.out, &device, &outcome).map_err(fault)?;
         // What cannot be loaded must not be reported as a model.
@@ -68,4 +70,34 @@ impl Train {
         }
         Ok(Exit::Success)
     }
+
+    /// Heads for frames of codes.
+    fn run_frames(&self, device: &lmcodec_finetune::device::Device) -> Result<Exit, Failure> {
+        use lmcodec_finetune::frames::report::finish_frames;
+        use lmcodec_finetune::frames::train::{read_frames_config, train_frames};
+
+        let config = read_frames_config(&self.config).map_err(fault)?;
+        let outcome = train_frames(&config, &self.out, device, self.steps).map_err(fault)?;
+        let report = finish_frames(&config, &self.out, device, &outcome, &self.tests).map_err(fault)?;
+        println!("{}: {} bytes, SHA-256 {}", report.model.display(), report.bytes, report.sha256);
+        for (name, coded) in &report.tests {
+            println!(
+                "{name}: {} codes, coded {} bytes, CR {:.2} %, float {:.4} bits/code, cost of integers {:+.3} %",
+                coded.codes, coded.coded_bytes, coded.cr_percent, coded.float_bits_per_code, coded.integer_cost_percent
+            );
+        }
+        Ok(Exit::Success)
+    }
+}
+
+#[cfg(feature = "finetune")]
+fn fault(error: lmcodec_finetune::train::TrainError) -> Failure {
+    use lmcodec_finetune::train::TrainError;
+
+    let exit = match &error {
+        TrainError::Io { .. } => Exit::Io,
+        TrainError::Invalid { .. } => Exit::Usage,
+        _ => Exit::Failure,
+    };
+    Failure::new(exit, error.to_string())
 }

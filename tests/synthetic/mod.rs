@@ -125,7 +125,7 @@ pub fn indices(count: usize, period: usize, vocabulary: u32, seed: u32) -> Vec<u
     let mut codes: Vec<u16> = Vec::with_capacity(count);
     for i in 0..count {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let again = i >= period && (state >> 24) % 4 != 0;
+        let again = i >= period && !(state >> 24).is_multiple_of(4);
         codes.push(if again { codes[i - period] } else { ((state >> 8) % vocabulary) as u16 });
     }
     codes

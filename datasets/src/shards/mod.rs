@@ -2,7 +2,7 @@
 //!
 //! A prepared folder holds `index.json` ([`ShardIndex`]), `manifest.json` ([`crate::manifest::Manifest`]), `rows.jsonl` (how every
 //! row is made, [`crate::plan::Row`]) and shards, each a safetensors file of consecutive rows (`docs/DATASETS.md`).
-//! [`layout`] writes and names the tensors, [`ShardReader`] reads one shard row by row, [`ShardSet`] a prepared folder.
+//! [`encode`] writes one, [`ShardReader`] reads one shard row by row, [`ShardSet`] a prepared folder.
 
 mod layout;
 mod reader;

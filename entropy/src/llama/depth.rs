@@ -5,26 +5,26 @@ use super::kernel::LANES;
 use super::kv::KvTiles;
 
 /// Tiles of 16 steps that 63 steps need.
-pub(super) const STEP_TILES: usize = MAX_STEPS.div_ceil(LANES);
+pub(crate) const STEP_TILES: usize = MAX_STEPS.div_ceil(LANES);
 
 /// Keys and values of the depth steps of up to `capacity` frames, and what the frames' steps have in common.
 #[derive(Debug, Clone)]
 pub struct DepthState {
-    pub(super) capacity: usize,
-    pub(super) layers: usize,
-    pub(super) width: usize,
+    pub(crate) capacity: usize,
+    pub(crate) layers: usize,
+    pub(crate) width: usize,
     /// Frames of the current batch.
-    pub(super) frames: usize,
+    pub(crate) frames: usize,
     /// Steps done by each frame.
-    pub(super) steps: Vec<u8>,
+    pub(crate) steps: Vec<u8>,
     /// to_depth(h) + depth.last[last] of each frame, `[frames][E]`, Q12.
-    pub(super) base: Vec<i32>,
-    /// `[frame][layer][step tile]`.
-    pub(super) tiles: KvTiles,
+    pub(crate) base: Vec<i32>,
+    /// `[frame][layer][step tile]`, as [`Stack::step`](super::stack::Stack::step) has them.
+    pub(crate) tiles: KvTiles,
     /// Normalised output of the newest step, `[active][E]`, Q11.
-    pub(super) y: Vec<i16>,
+    pub(crate) y: Vec<i16>,
     /// Frames in the newest step.
-    pub(super) active: usize,
+    pub(crate) active: usize,
 }
 
 impl DepthState {
@@ -47,9 +47,5 @@ impl DepthState {
     /// The most frames of a batch.
     pub fn capacity(&self) -> usize {
         self.capacity
-    }
-
-    pub(super) fn tile(&self, frame: usize, layer: usize) -> usize {
-        (frame * self.layers + layer) * STEP_TILES
     }
 }

@@ -4,11 +4,11 @@
 //! alone: a batch of M frames gives the bits of M batches of one.
 
 use super::config::{ESCAPES, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
-use super::depth::{DepthState, STEP_TILES};
-use super::fixed::Angles;
-use super::kernel::{Isa, LANES};
-use super::model::{FeedForward, FrameLlama, LogitHead};
-use super::plane::{PlaneState, Position, Window};
+use super::depth::DepthState;
+use super::kernel::Isa;
+use super::model::{FrameLlama, LogitHead};
+use super::plane::{PlaneState, Position};
+use super::stack::{Stack, pad};
 
 /// A model, a kernel and scratch memory for batches of up to `max_batch` frames. One per thread.
 #[derive(Debug, Clone)]
@@ -29,15 +29,7 @@ struct Scratch {
     padded: Vec<i16>,
     /// Residual stream, Q12.
     x: Vec<i32>,
-    y: Vec<i16>,
-    qkv: Vec<i16>,
-    /// Rotated queries of one frame.
-    q: Vec<u32>,
-    attended: Vec<i16>,
-    gate_up: Vec<i16>,
-    hidden: Vec<i16>,
-    windows: Vec<Window>,
-    angles: Vec<Angles>,
+    stack: Stack,
 }
 
 impl<'m> Engine<'m> {
@@ -50,14 +42,7 @@ impl<'m> Engine<'m> {
         let scratch = Scratch {
             padded: vec![0; max_batch * features],
             x: vec![0; max_batch * width],
-            y: vec![0; max_batch * width],
-            qkv: vec![0; max_batch * 3 * width],
-            q: vec![0; max_batch * width / 2],
-            attended: vec![0; max_batch * width],
-            gate_up: vec![0; max_batch * 2 * ffn],
-            hidden: vec![0; max_batch * ffn],
-            windows: Vec::with_capacity(max_batch),
-            angles: Vec::with_capacity(max_batch),
+            stack: Stack::new(max_batch, width, ffn),
         };
         Self { model, isa, max_batch, scratch, dc_y: vec![0; max_batch * c.depth_d], dc_frames: 0 }
     }
@@ -89,35 +74,12 @@ impl<'m> Engine<'m> {
         let (d, half, m) = (config.d_model, config.head() / 2, positions.len());
         self.check_batch(m);
         assert_eq!(h.len(), m * d, "h");
-        assert!(planes.iter().all(|p| p.width() == d && p.layers() == config.layers), "a plane of another model");
         let s = &mut self.scratch;
-        s.place(model, planes, positions, half);
-
         let features = pad(&mut s.padded, features, m, config.features);
         let x = &mut s.x[..m * d];
         x.chunks_exact_mut(d).for_each(|x| x.copy_from_slice(&model.embed_bias));
         isa.linear_add(&model.embed, features, x);
-        for (layer, block) in model.blocks.iter().enumerate() {
-            isa.rmsnorm(x, d, &mut s.y[..m * d]);
-            isa.linear_i16(&block.qkv, &s.y[..m * d], &mut s.qkv[..m * 3 * d]);
-            // All frames store before any attends: those of a batch do not see each other, only themselves.
-            for (i, p) in positions.iter().enumerate() {
-                let w = &s.windows[i];
-                let slot = planes[p.plane as usize].tiles.slot(w.own_tile + layer, w.own_lane);
-                let (qkv, q) = (&s.qkv[i * 3 * d..][..3 * d], &mut s.q[i * d / 2..][..d / 2]);
-                isa.rotate_store(half, qkv, &s.angles[i], q, slot);
-            }
-            for (i, p) in positions.iter().enumerate() {
-                let w = &s.windows[i];
-                let mut tiles = w.tiles;
-                tiles[..w.count].iter_mut().for_each(|t| t.0 += layer);
-                let kv = &planes[p.plane as usize].tiles;
-                let (q, out) = (&s.q[i * d / 2..][..d / 2], &mut s.attended[i * d..][..d]);
-                isa.attend(half, q, &kv.k, &kv.v, &tiles[..w.count], out);
-            }
-            isa.linear_add(&block.o_proj, &s.attended[..m * d], x);
-            feed_forward(isa, &block.feed_forward, d, x, &mut s.y, &mut s.gate_up, &mut s.hidden);
-        }
+        s.stack.backbone((isa, &model.rope), (&model.blocks, half), planes, positions, x);
         isa.rmsnorm(x, d, h);
     }
 
@@ -185,26 +147,7 @@ impl<'m> Engine<'m> {
             add(x, &weights.prev[usize::from(prev[i]) * e..][..e]);
         }
         isa.linear_add(&weights.input[k], features, x);
-        // Steps 1..=k are lanes 0..=k−1 of the frame's tiles.
-        let (own_tile, lane) = ((k - 1) / LANES, (k - 1) % LANES);
-        let mut marks = [(0, u16::MAX); STEP_TILES];
-        marks[own_tile].1 = u16::MAX >> (LANES - 1 - lane);
-        let angles = model.rope.at(k);
-        for (layer, block) in weights.blocks.iter().enumerate() {
-            isa.rmsnorm(x, e, &mut s.y[..m * e]);
-            isa.linear_i16(&block.qkv, &s.y[..m * e], &mut s.qkv[..m * 3 * e]);
-            for (i, &f) in frames.iter().enumerate() {
-                let first = state.tile(f as usize, layer);
-                let slot = state.tiles.slot(first + own_tile, lane);
-                let (qkv, q) = (&s.qkv[i * 3 * e..][..3 * e], &mut s.q[..e / 2]);
-                isa.rotate_store(half, qkv, angles, q, slot);
-                marks.iter_mut().enumerate().for_each(|(t, mark)| mark.0 = first + t);
-                let (kv, out) = (&state.tiles, &mut s.attended[i * e..][..e]);
-                isa.attend(half, q, &kv.k, &kv.v, &marks[..=own_tile], out);
-            }
-            isa.linear_add(&block.o_proj, &s.attended[..m * e], x);
-            feed_forward(isa, &block.feed_forward, e, x, &mut s.y, &mut s.gate_up, &mut s.hidden);
-        }
+        s.stack.step((isa, &model.rope), (&weights.blocks, half), &mut state.tiles, frames, k, x);
         state.active = m;
         let y = &mut state.y[..m * e];
         isa.rmsnorm(x, e, y);
@@ -240,7 +183,7 @@ impl<'m> Engine<'m> {
         }
         isa.linear_add(&weights.input, features, x);
         for layer in &weights.layers {
-            feed_forward(isa, layer, e, x, &mut s.y, &mut s.gate_up, &mut s.hidden);
+            s.stack.feed_forward(isa, layer, e, x);
         }
         self.dc_frames = m;
         let y = &mut self.dc_y[..m * e];
@@ -263,45 +206,8 @@ impl<'m> Engine<'m> {
     }
 }
 
-impl Scratch {
-    /// Windows and angles of the batch; marks its frames as running.
-    fn place(&mut self, model: &FrameLlama, planes: &mut [PlaneState], positions: &[Position], half: usize) {
-        for p in positions {
-            let ready = planes[p.plane as usize].is_ready(p.row as usize, p.column as usize);
-            assert!(ready, "{p:?} is not ready");
-        }
-        for p in positions {
-            planes[p.plane as usize].start(p.row as usize, p.column as usize);
-        }
-        self.windows.clear();
-        self.angles.clear();
-        for p in positions {
-            let (row, column) = (p.row as usize, p.column as usize);
-            self.windows.push(planes[p.plane as usize].window(row, column));
-            self.angles.push(model.rope.at_2d(row, column, half));
-        }
-    }
-}
-
-/// The feed-forward half of a block, added to x (`[m][d]`).
-fn feed_forward(
-    isa: Isa,
-    layer: &FeedForward,
-    d: usize,
-    x: &mut [i32],
-    y: &mut [i16],
-    gate_up: &mut [i16],
-    hidden: &mut [i16],
-) {
-    let (m, ffn) = (x.len() / d, layer.down.stride());
-    isa.rmsnorm(x, d, &mut y[..m * d]);
-    isa.linear_i16(&layer.gate_up, &y[..m * d], &mut gate_up[..m * 2 * ffn]);
-    isa.silu_mul(&gate_up[..m * 2 * ffn], ffn, &mut hidden[..m * ffn]);
-    isa.linear_add(&layer.down, &hidden[..m * ffn], x);
-}
-
 /// Logits with the bias row `step`.
-fn head_logits(isa: Isa, head: &LogitHead, step: usize, y: &[i16], logits: &mut [i32]) {
+pub(crate) fn head_logits(isa: Isa, head: &LogitHead, step: usize, y: &[i16], logits: &mut [i32]) {
     let n = head.linear.outputs();
     let bias = &head.bias[step * n..][..n];
     logits.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
@@ -312,19 +218,6 @@ fn add(x: &mut [i32], y: &[i32]) {
     for (x, &y) in x.iter_mut().zip(y) {
         *x += y;
     }
-}
-
-/// `m` rows of `n` features with an even stride.
-fn pad<'a>(padded: &'a mut [i16], features: &'a [i16], m: usize, n: usize) -> &'a [i16] {
-    assert_eq!(features.len(), m * n, "features");
-    if n.is_multiple_of(2) {
-        return features;
-    }
-    for (to, from) in padded.chunks_exact_mut(n + 1).zip(features.chunks_exact(n)) {
-        to[..n].copy_from_slice(from);
-        to[n] = 0;
-    }
-    &padded[..m * (n + 1)]
 }
 
 const _: () = assert!(PRIMARIES == 32 && ESCAPES == 32);

@@ -6,7 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeSet;
 
 /// What the rows of a linear layer must have in a group: output count and the clamp's bound.
-pub(super) type RowLimits<'a> = &'a [(usize, i32)];
+pub(crate) type RowLimits<'a> = &'a [(usize, i32)];
 
 /// The tensors of a model file, and which of them have been asked for.
 pub(crate) struct TensorReader<'a> {
@@ -70,19 +70,24 @@ impl<'a> TensorReader<'a> {
         }
     }
 
+    /// An i8 tensor.
+    pub(crate) fn i8(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i8>, ModelError> {
+        Ok(self.data(name, Dtype::I8, "I8", shape)?.iter().map(|&b| b as i8).collect())
+    }
+
     /// A bias or table of the residual stream or of logits: within ±`limit`.
-    pub(super) fn bias(&mut self, name: &str, shape: &[usize], limit: i32) -> Result<Vec<i32>, ModelError> {
+    pub(crate) fn bias(&mut self, name: &str, shape: &[usize], limit: i32) -> Result<Vec<i32>, ModelError> {
         self.i32(name, shape, -limit, limit)
     }
 
     /// `{prefix}.weight|mult|shift`: a linear layer from `inputs` to the rows of `rows`.
-    pub(super) fn linear(&mut self, prefix: &str, inputs: usize, rows: RowLimits) -> Result<Linear, ModelError> {
+    pub(crate) fn linear(&mut self, prefix: &str, inputs: usize, rows: RowLimits) -> Result<Linear, ModelError> {
         let mut layers = self.linears(prefix, None, inputs, rows)?;
         Ok(layers.remove(0))
     }
 
     /// `count` linear layers stacked in one set of tensors (leading dimension `count`, one shift).
-    pub(super) fn linear_stack(
+    pub(crate) fn linear_stack(
         &mut self,
         prefix: &str,
         count: usize,

@@ -11,21 +11,21 @@ use super::kernel::LANES;
 /// * values `[8 lane pairs][D]`: element d of lanes 2i (low half) and 2i + 1 (high half), so that one instruction adds two
 ///   lanes' shares of 16 dimensions.
 #[derive(Debug, Clone)]
-pub(super) struct KvTiles {
+pub(crate) struct KvTiles {
     width: usize,
-    pub(super) k: Vec<u32>,
-    pub(super) v: Vec<u32>,
+    pub(crate) k: Vec<u32>,
+    pub(crate) v: Vec<u32>,
 }
 
 impl KvTiles {
     /// `tiles` tiles of width `width`, zeroed.
-    pub(super) fn new(tiles: usize, width: usize) -> Self {
+    pub(crate) fn new(tiles: usize, width: usize) -> Self {
         let len = tiles * width * LANES / 2;
         Self { width, k: vec![0; len], v: vec![0; len] }
     }
 
     /// One lane of a tile, to store a frame in.
-    pub(super) fn slot(&mut self, tile: usize, lane: usize) -> Slot<'_> {
+    pub(crate) fn slot(&mut self, tile: usize, lane: usize) -> Slot<'_> {
         let len = self.width * LANES / 2;
         Slot { lane, k: &mut self.k[tile * len..][..len], v: &mut self.v[tile * len..][..len] }
     }

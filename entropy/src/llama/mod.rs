@@ -13,15 +13,16 @@
 //! change the speed, never a bit. The portable code in [`kernel`] is the specification; SIMD is tested against it.
 
 mod config;
-mod depth;
-mod engine;
+pub(crate) mod depth;
+pub(crate) mod engine;
 pub(crate) mod file;
 pub mod fixed;
 pub mod kernel;
-mod kv;
+pub(crate) mod kv;
 pub(crate) mod linear;
-mod model;
-mod plane;
+pub(crate) mod model;
+pub(crate) mod plane;
+pub(crate) mod stack;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

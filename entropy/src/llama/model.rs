@@ -8,56 +8,56 @@ use crate::error::ModelError;
 use sha2::{Digest, Sha256};
 
 /// Bound of every bias of logits: four times the logits' own, so that an exporter may say "never" (the sum is clamped).
-const LOGIT_BIAS_LIMIT: i32 = 4 * LOGIT_LIMIT;
+pub(crate) const LOGIT_BIAS_LIMIT: i32 = 4 * LOGIT_LIMIT;
 
 /// The feed-forward half of a block.
 #[derive(Debug, Clone)]
-pub(super) struct FeedForward {
-    pub(super) gate_up: Linear,
-    pub(super) down: Linear,
+pub(crate) struct FeedForward {
+    pub(crate) gate_up: Linear,
+    pub(crate) down: Linear,
 }
 
 /// One block: attention and feed-forward.
 #[derive(Debug, Clone)]
-pub(super) struct Block {
-    pub(super) qkv: Linear,
-    pub(super) o_proj: Linear,
-    pub(super) feed_forward: FeedForward,
+pub(crate) struct Block {
+    pub(crate) qkv: Linear,
+    pub(crate) o_proj: Linear,
+    pub(crate) feed_forward: FeedForward,
 }
 
 /// A linear layer to logits and its bias (Q16 log2 units; `[steps][N]` for `ac`).
 #[derive(Debug, Clone)]
-pub(super) struct LogitHead {
-    pub(super) linear: Linear,
-    pub(super) bias: Vec<i32>,
+pub(crate) struct LogitHead {
+    pub(crate) linear: Linear,
+    pub(crate) bias: Vec<i32>,
 }
 
 /// The depth decoder's weights.
 #[derive(Debug, Clone)]
-pub(super) struct DepthWeights {
+pub(crate) struct DepthWeights {
     /// One per step; 0 unused.
-    pub(super) input: Vec<Linear>,
+    pub(crate) input: Vec<Linear>,
     /// `[64][E]`.
-    pub(super) input_bias: Vec<i32>,
+    pub(crate) input_bias: Vec<i32>,
     /// `[64][E]`.
-    pub(super) last: Vec<i32>,
+    pub(crate) last: Vec<i32>,
     /// `[32][E]`.
-    pub(super) prev: Vec<i32>,
-    pub(super) blocks: Vec<Block>,
-    pub(super) head: LogitHead,
-    pub(super) escape: LogitHead,
+    pub(crate) prev: Vec<i32>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) head: LogitHead,
+    pub(crate) escape: LogitHead,
 }
 
 /// The DC stage's weights.
 #[derive(Debug, Clone)]
-pub(super) struct DcWeights {
-    pub(super) input: Linear,
-    pub(super) bias: Vec<i32>,
+pub(crate) struct DcWeights {
+    pub(crate) input: Linear,
+    pub(crate) bias: Vec<i32>,
     /// `[64][E]`.
-    pub(super) last: Vec<i32>,
-    pub(super) layers: Vec<FeedForward>,
-    pub(super) head: LogitHead,
-    pub(super) escape: LogitHead,
+    pub(crate) last: Vec<i32>,
+    pub(crate) layers: Vec<FeedForward>,
+    pub(crate) head: LogitHead,
+    pub(crate) escape: LogitHead,
 }
 
 /// A frame Llama ready to run. Immutable; share it between threads and give each its own [`Engine`](super::Engine).
@@ -65,15 +65,15 @@ pub(super) struct DcWeights {
 pub struct FrameLlama {
     config: FrameConfig,
     sha256: [u8; 32],
-    pub(super) rope: RopeTable,
-    pub(super) embed: Linear,
-    pub(super) embed_bias: Vec<i32>,
-    pub(super) blocks: Vec<Block>,
-    pub(super) last: LogitHead,
-    pub(super) to_depth: Linear,
-    pub(super) to_dc: Linear,
-    pub(super) depth: DepthWeights,
-    pub(super) dc: DcWeights,
+    pub(crate) rope: RopeTable,
+    pub(crate) embed: Linear,
+    pub(crate) embed_bias: Vec<i32>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) last: LogitHead,
+    pub(crate) to_depth: Linear,
+    pub(crate) to_dc: Linear,
+    pub(crate) depth: DepthWeights,
+    pub(crate) dc: DcWeights,
 }
 
 impl FrameLlama {
@@ -124,7 +124,7 @@ fn read_feed_forward(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize
     })
 }
 
-fn read_block(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<Block, ModelError> {
+pub(crate) fn read_block(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<Block, ModelError> {
     Ok(Block {
         qkv: file.linear(&format!("{prefix}.qkv"), d, &[(2 * d, QK_LIMIT), (d, V_LIMIT)])?,
         o_proj: file.linear(&format!("{prefix}.o_proj"), d, &[(d, RESIDUAL_LIMIT)])?,
@@ -132,7 +132,7 @@ fn read_block(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Re
     })
 }
 
-fn read_head(
+pub(crate) fn read_head(
     file: &mut TensorReader,
     prefix: &str,
     bias: &str,

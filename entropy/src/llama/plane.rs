@@ -38,16 +38,16 @@ pub struct PlaneState {
     width: usize,
     /// Columns done in each row.
     done: Vec<u32>,
-    pub(super) tiles: KvTiles,
+    pub(crate) tiles: KvTiles,
 }
 
 /// Tiles that a frame attends to (before the layer is chosen) with the marked lanes, and where it stores itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Window {
-    pub(super) tiles: [(usize, u16); MAX_TILES],
-    pub(super) count: usize,
-    pub(super) own_tile: usize,
-    pub(super) own_lane: usize,
+pub(crate) struct Window {
+    pub(crate) tiles: [(usize, u16); MAX_TILES],
+    pub(crate) count: usize,
+    pub(crate) own_tile: usize,
+    pub(crate) own_lane: usize,
 }
 
 impl PlaneState {
@@ -62,7 +62,11 @@ impl PlaneState {
     }
 
     fn with_ring(config: &FrameConfig, rows: usize, columns: usize, ring: usize) -> Self {
-        let (layers, width) = (config.layers, config.d_model);
+        Self::sized((config.layers, config.d_model), rows, columns, ring)
+    }
+
+    /// State for blocks of these layers and width.
+    pub(crate) fn sized((layers, width): (usize, usize), rows: usize, columns: usize, ring: usize) -> Self {
         let tiles = KvTiles::new(rows * ring * layers, width);
         Self { rows, columns, ring, layers, width, done: vec![0; rows], tiles }
     }
@@ -103,11 +107,11 @@ impl PlaneState {
         self.tiles.v.resize(len, 0);
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn layers(&self) -> usize {
+    pub(crate) fn layers(&self) -> usize {
         self.layers
     }
 
@@ -117,13 +121,13 @@ impl PlaneState {
     }
 
     /// Marks the frame as running. Panics on a second frame of the row in one batch.
-    pub(super) fn start(&mut self, row: usize, column: usize) {
+    pub(crate) fn start(&mut self, row: usize, column: usize) {
         assert!(self.done(row) == column, "row {row}: column {column} is not next");
         self.done[row] += 1;
     }
 
     /// The window of a frame that has started. Panics if a row above has run so far ahead that it overwrote what is needed.
-    pub(super) fn window(&self, row: usize, column: usize) -> Window {
+    pub(crate) fn window(&self, row: usize, column: usize) -> Window {
         let mut window = Window { own_tile: self.tile(row, column), own_lane: column % LANES, ..Window::default() };
         for (up, (before, after)) in WINDOW.into_iter().enumerate().take(row + 1) {
             let above = row - up;

@@ -81,6 +81,19 @@ impl Cache {
         [rows, config.layers, config.kv_heads, tiles(max_len)].iter().fold(tile, |bytes, &n| bytes.saturating_mul(n))
     }
 
+    /// Fills everything with noise of usual magnitude.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn scribble(&mut self) {
+        let mut random = crate::llama::testing::Random::new(1);
+        for pair in self.k.iter_mut().chain(&mut self.v) {
+            // 11-bit mantissas in both halves.
+            let noise = random.next_u64();
+            *pair = u32::from((noise as i16 >> 5) as u16) | u32::from(((noise >> 16) as i16 >> 5) as u16) << 16;
+        }
+        self.k_exponents.fill(-11);
+        self.v_exponents.fill(-11);
+    }
+
     fn first_tile(&self, row: usize, layer: usize, head: usize) -> usize {
         ((row * self.layers + layer) * self.kv_heads + head) * self.tiles
     }

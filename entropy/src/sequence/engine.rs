@@ -177,6 +177,19 @@ impl<'m> SequenceEngine<'m> {
         self.lengths[row as usize] = 0;
     }
 
+    /// Makes every row look as if it had `len` positions with plausible keys and values. For benches.
+    ///
+    /// # Panics
+    /// If `len` exceeds `max_len`.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn pretend_len(&mut self, len: usize) {
+        assert!(len <= self.max_len, "{len} positions of {}", self.max_len);
+        if self.lengths.iter().all(|&l| l == 0) {
+            self.cache.scribble();
+        }
+        self.lengths.fill(len);
+    }
+
     /// Runs some positions and replaces `logits` by theirs: V\[layer\] values a position (Q16 log2 units, ±2^30), in order.
     ///
     /// Rows may occur several times; their positions follow one another as listed.

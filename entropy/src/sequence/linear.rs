@@ -19,7 +19,10 @@ pub(crate) const fn pre_shift(inputs: usize) -> u32 {
     pre
 }
 
-/// `out[n] = (((Σ_k w[n][k]·a[k] + 2^(pre−1)) >> pre) · mult[n] + 2^31) >> 32`, |out| ≤ 2^30.
+/// `out[n] = (((Σ_k w[n][k]·a[k] + 2^(pre−1)) >> pre) · mult[n] + 2^31) >> 32`.
+///
+/// |w| ≤ 127, |a| ≤ 32767 and [`pre_shift`] keep the shifted sum below 2^31, and 0 ≤ mult < 2^31, so that the product is below
+/// 2^62 and |out| ≤ 2^30, whatever the weights.
 ///
 /// The activations are the mantissas of a block floating point vector; the outputs are mantissas of the vector's exponent
 /// plus [`exponent`](Self::exponent).
@@ -56,21 +59,16 @@ impl LinearSource<'_> {
     /// Checks and repacks.
     ///
     /// # Errors
-    /// [`ModelError::Value`] for a weight of −128, [`ModelError::Accumulator`] for a row whose output could exceed 2^30.
+    /// [`ModelError::Value`] for a weight of −128.
     pub(crate) fn pack(&self) -> Result<WideLinear, ModelError> {
         let (outputs, pairs, pre) = (self.mult.len(), self.inputs.div_ceil(2), pre_shift(self.inputs));
         let mut narrow = true;
-        for (row, (weights, &mult)) in self.weights.chunks_exact(self.inputs).zip(&self.mult).enumerate() {
+        for (row, weights) in self.weights.chunks_exact(self.inputs).enumerate() {
             if let Some(index) = weights.iter().position(|&w| w == 0x80) {
                 let index = (self.first_row + row) * self.inputs + index;
                 return Err(ModelError::Value { name: self.name.clone(), index, found: -128, min: -127, max: 127 });
             }
             let sum: u32 = weights.iter().map(|&w| u32::from((w as i8).unsigned_abs())).sum();
-            let max = greatest_row_sum(mult, pre);
-            if u64::from(sum) > max {
-                let (name, row, max) = (self.name.clone(), self.first_row + row, max as u32);
-                return Err(ModelError::Accumulator { name, row, sum, max });
-            }
             narrow &= sum <= MAX_ROW_SUM;
         }
         let panels = outputs.div_ceil(PANEL);
@@ -86,13 +84,6 @@ impl LinearSource<'_> {
         mult.resize(panels * PANEL, 0);
         Ok(WideLinear { outputs, pairs, weights: packed, mult, exponent: self.exponent, pre, narrow })
     }
-}
-
-/// The greatest Σ|w| with `(Σ|w|·32767 + 2^(pre−1)) · mult ≤ 2^(62+pre)`, at most 2^32 − 1.
-pub(crate) fn greatest_row_sum(mult: i32, pre: u32) -> u64 {
-    let product = 1u128 << (62 + pre);
-    let sum = (product / (mult.max(1) as u128)).saturating_sub((1 << pre) >> 1) / u128::from(MAX_MANTISSA);
-    sum.min(u128::from(u32::MAX)) as u64
 }
 
 /// Packs layers on all cores.

@@ -15,7 +15,7 @@
 mod cache;
 mod config;
 mod engine;
-#[cfg(feature = "export")]
+#[cfg(any(test, feature = "export"))]
 pub mod export;
 pub mod fixed;
 mod kernel;

@@ -1,10 +1,13 @@
 //! Random checkpoints and head sets, for tests and benches.
 
 use super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
-use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, export_backbone, export_heads};
+use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, Writer, export_backbone, export_heads};
+use super::linear::pre_shift;
 use super::model::hex;
 use crate::arrangement::flat::FlatArrangement;
+use crate::error::ModelError;
 use crate::llama::testing::Random;
+use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 /// A seeded random Llama in floating point: unit-variance layers, norms around 1, and, where asked for, one channel of the
@@ -97,7 +100,7 @@ impl RandomCheckpoint {
         Tensor { shape: vec![outputs, inputs], data }
     }
 
-    /// Embedding [ΣV + L][D] and head [ΣV][D].
+    /// Embedding `[ΣV + L][D]` and head `[ΣV][D]`.
     pub fn tables(&self, vocabularies: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
         let d = self.shape.d_model;
@@ -132,15 +135,7 @@ impl RandomCheckpoint {
         let mut source = self;
         let backbone = export_backbone(&self.shape, serde_json::Value::Null, &mut source, None)?;
         let (embed, head) = self.tables(vocabularies);
-        let config = HeadsConfig {
-            arch: HEADS_ARCH.to_owned(),
-            format: FORMAT,
-            d_model: self.shape.d_model,
-            vocabularies: vocabularies.to_vec(),
-            backbone_int_sha256: hex(&Sha256::digest(&backbone)),
-            arrangement,
-            source: serde_json::Value::Null,
-        };
+        let config = heads_config(self.shape.d_model, vocabularies, &backbone, arrangement);
         let heads = export_heads(&config, &embed, &head)?;
         Ok((backbone, heads))
     }
@@ -149,5 +144,108 @@ impl RandomCheckpoint {
 impl CheckpointTensors for &RandomCheckpoint {
     fn tensor(&mut self, name: &str) -> Result<Tensor, Box<dyn std::error::Error + Send + Sync>> {
         Ok(RandomCheckpoint::tensor(self, name))
+    }
+}
+
+/// How the integers of a model without a floating-point origin are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Unit-variance layers, as trained ones.
+    Usual,
+    /// Weights, multipliers and tables as great as the loader allows, random signs; exponents that overflow, vanish or fit:
+    /// drives every clamp.
+    Extreme,
+}
+
+/// Integer files (backbone, head set) that no floating-point function had a part in: a seed gives the same bytes everywhere.
+///
+/// # Errors
+/// [`ExportError`] if the sizes are not the engine's.
+pub fn integer_model(
+    shape: &CheckpointShape,
+    vocabularies: &[u32],
+    seed: u64,
+    extent: Extent,
+) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
+    let mut draw = Draw { random: Random::new(seed), extreme: extent == Extent::Extreme };
+    let config = shape.config(serde_json::Value::Null)?;
+    let (mut writer, mut heads, d) = (Writer::default(), Writer::default(), shape.d_model);
+    for i in 0..shape.layers {
+        draw.linear(&mut writer, &format!("layers.{i}.qkv"), config.qkv(), d, 1);
+        draw.linear(&mut writer, &format!("layers.{i}.o"), d, config.attended(), 1);
+        draw.linear(&mut writer, &format!("layers.{i}.gate_up"), 2 * shape.ffn, d, 1);
+        draw.linear(&mut writer, &format!("layers.{i}.down"), d, shape.ffn, 1);
+        draw.norm(&mut writer, &format!("layers.{i}.norm1"), d);
+        draw.norm(&mut writer, &format!("layers.{i}.norm2"), d);
+    }
+    draw.norm(&mut writer, "norm", d);
+    let steps = (0..shape.head_dim / 2).flat_map(|j| ((draw.random.next_u64() >> 3) >> j).to_le_bytes()).collect();
+    writer.bytes("rope.step".to_owned(), Dtype::U64, &[shape.head_dim / 2], steps);
+    let backbone = writer.finish(serde_json::to_string(&config).map_err(ModelError::from)?)?;
+    let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
+    draw.linear(&mut heads, "head", symbols, d, vocabularies.len());
+    draw.embedding(&mut heads, symbols + vocabularies.len(), d);
+    let arrangement = serde_json::json!({ "vocabularies": vocabularies });
+    let config = heads_config(d, vocabularies, &backbone, arrangement);
+    let heads = heads.finish(serde_json::to_string(&config).map_err(ModelError::from)?)?;
+    Ok((backbone, heads))
+}
+
+struct Draw {
+    random: Random,
+    extreme: bool,
+}
+
+impl Draw {
+    fn pick<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.random.below(values.len() as u32) as usize]
+    }
+
+    fn linear(&mut self, writer: &mut Writer, prefix: &str, outputs: usize, inputs: usize, exponents: usize) {
+        let weight = |draw: &mut Self| match draw.extreme {
+            true => draw.pick(&[-127i8, 127]) as u8,
+            false => draw.random.normal(32.0) as i8 as u8,
+        };
+        let weights = (0..outputs * inputs).map(|_| weight(self)).collect();
+        // Usual: a standard deviation of 2^5 · 2^(30 + exponent − 32 − pre), about 1 / √inputs.
+        let usual = pre_shift(inputs) as i32 - 3 - inputs.ilog2() as i32 / 2;
+        let exponent = |draw: &mut Self| if draw.extreme { draw.pick(&[-4096, -40, -24, 0, 40, 4096]) } else { usual };
+        writer.bytes(format!("{prefix}.weight"), Dtype::I8, &[outputs, inputs], weights);
+        writer.i32(format!("{prefix}.mult"), &vec![if self.extreme { i32::MAX } else { 1 << 30 }; outputs]);
+        writer.i32(format!("{prefix}.exponent"), &(0..exponents).map(|_| exponent(self)).collect::<Vec<_>>());
+    }
+
+    fn norm(&mut self, writer: &mut Writer, prefix: &str, d: usize) {
+        let weight = |draw: &mut Self| match draw.extreme {
+            true => draw.pick(&[1 << 30, -(1 << 30)]),
+            false => (1 << 28) + draw.random.normal(5e7) as i32,
+        };
+        let weights: Vec<i32> = (0..d).map(|_| weight(self)).collect();
+        writer.i32(format!("{prefix}.weight"), &weights);
+        writer
+            .i32(format!("{prefix}.exponent"), &[if self.extreme { self.pick(&[-4096, -30, -20, 4096]) } else { -28 }]);
+    }
+
+    fn embedding(&mut self, writer: &mut Writer, rows: usize, d: usize) {
+        let mantissa = |draw: &mut Self| match draw.extreme {
+            true => draw.pick(&[i16::MIN, i16::MAX, 1]),
+            false => draw.random.normal(8000.0) as i16,
+        };
+        let embed = (0..rows * d).flat_map(|_| mantissa(self).to_le_bytes()).collect();
+        writer.bytes("embed.weight".to_owned(), Dtype::I16, &[rows, d], embed);
+        let shift = |draw: &mut Self| if draw.extreme { draw.pick(&[0, 15, 30]) } else { 11 };
+        writer.i32("embed.shift".to_owned(), &(0..rows).map(|_| shift(self)).collect::<Vec<_>>());
+    }
+}
+
+fn heads_config(d_model: usize, vocabularies: &[u32], backbone: &[u8], arrangement: serde_json::Value) -> HeadsConfig {
+    HeadsConfig {
+        arch: HEADS_ARCH.to_owned(),
+        format: FORMAT,
+        d_model,
+        vocabularies: vocabularies.to_vec(),
+        backbone_int_sha256: hex(&Sha256::digest(backbone)),
+        arrangement,
+        source: serde_json::Value::Null,
     }
 }

@@ -1,11 +1,13 @@
 //! A Llama in f64, written from the Hugging Face definition: rotate-half RoPE, grouped queries, RMSNorm, SwiGLU.
 
+use lmcodec_entropy::sequence::export::CheckpointShape;
 use lmcodec_entropy::sequence::testing::RandomCheckpoint;
+use safetensors::SafeTensors;
 use std::collections::HashMap;
 
 /// The checkpoint's tensors in f64, and the embedding and head of one alphabet for each RVQ layer.
 pub struct Reference {
-    checkpoint: RandomCheckpoint,
+    shape: CheckpointShape,
     weights: HashMap<String, Vec<f64>>,
     embed: Vec<f64>,
     head: Vec<f64>,
@@ -49,22 +51,75 @@ impl Reference {
         }
         let (embed, head) = checkpoint.tables(vocabularies);
         let (embed, head) = (wide(&embed), wide(&head));
-        Self { checkpoint: checkpoint.clone(), weights, embed, head, vocabularies: vocabularies.to_vec() }
+        Self { shape: checkpoint.shape.clone(), weights, embed, head, vocabularies: vocabularies.to_vec() }
+    }
+
+    /// The weights that integer files stand for (`docs/MODEL.md`).
+    pub fn of_integers(shape: &CheckpointShape, backbone: &[u8], heads: &[u8], vocabularies: &[u32]) -> Self {
+        let files = [backbone, heads].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+        let bytes = |name: &str| files.iter().find_map(|f| f.tensor(name).ok()).unwrap().data().to_vec();
+        let i32s = |name: &str| -> Vec<f64> {
+            bytes(name).as_chunks().0.iter().map(|&b| f64::from(i32::from_le_bytes(b))).collect()
+        };
+        let norm = |name: &str| -> Vec<f64> {
+            let exponent = i32s(&format!("{name}.exponent"))[0];
+            i32s(&format!("{name}.weight")).into_iter().map(|w| w * exponent.exp2()).collect()
+        };
+        // Rows of a layer; `exponents` gives rows and exponent of each part.
+        let linear = |name: &str, inputs: usize, exponents: &[(usize, f64)]| -> Vec<f64> {
+            let pre = (0..).find(|p| (inputs as u64 * 127 * 32767 + ((1 << p) >> 1)) >> p < 1 << 31).unwrap();
+            let exponent = exponents.iter().flat_map(|&(n, e)| std::iter::repeat_n(e, n));
+            let scales = i32s(&format!("{name}.mult"));
+            let scales = scales.iter().zip(exponent).map(|(m, e)| m * (e - 32.0 - f64::from(pre)).exp2());
+            let weights = bytes(&format!("{name}.weight"));
+            let rows = weights.chunks_exact(inputs).zip(scales);
+            rows.flat_map(|(row, scale)| row.iter().map(move |&w| f64::from(w as i8) * scale)).collect()
+        };
+        let layer =
+            |name: &str, inputs: usize| linear(name, inputs, &[(usize::MAX, i32s(&format!("{name}.exponent"))[0])]);
+        let (d, q, kv) = (shape.d_model, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let log2e = std::f64::consts::LOG2_E;
+        let mut weights = HashMap::from([("model.norm.weight".to_owned(), norm("norm"))]);
+        for i in 0..shape.layers {
+            let mut put = |part: &str, data: &[f64]| {
+                weights.insert(format!("model.layers.{i}.{part}.weight"), data.to_vec());
+            };
+            put("input_layernorm", &norm(&format!("layers.{i}.norm1")));
+            put("post_attention_layernorm", &norm(&format!("layers.{i}.norm2")));
+            let qkv = layer(&format!("layers.{i}.qkv"), d);
+            let unscaled = (shape.head_dim as f64).sqrt() / log2e;
+            put("self_attn.q_proj", &qkv[..q * d].iter().map(|w| w * unscaled).collect::<Vec<_>>());
+            put("self_attn.k_proj", &qkv[q * d..(q + kv) * d]);
+            put("self_attn.v_proj", &qkv[(q + kv) * d..]);
+            put("self_attn.o_proj", &layer(&format!("layers.{i}.o"), q));
+            let gate_up = layer(&format!("layers.{i}.gate_up"), d);
+            put("mlp.gate_proj", &gate_up[..shape.ffn * d]);
+            put("mlp.up_proj", &gate_up[shape.ffn * d..]);
+            put("mlp.down_proj", &layer(&format!("layers.{i}.down"), shape.ffn));
+        }
+        let shifts = i32s("embed.shift");
+        let mantissas = bytes("embed.weight");
+        let rows = mantissas.chunks_exact(2 * d).zip(shifts);
+        let element = |b: &[u8], shift: f64| f64::from(i16::from_le_bytes([b[0], b[1]])) * (shift - 24.0).exp2();
+        let embed = rows.flat_map(|(row, shift)| row.chunks_exact(2).map(move |b| element(b, shift))).collect();
+        let parts: Vec<_> = vocabularies.iter().map(|&v| v as usize).zip(i32s("head.exponent")).collect();
+        let head = linear("head", d, &parts).into_iter().map(|w| w / log2e).collect();
+        Self { shape: shape.clone(), weights, embed, head, vocabularies: vocabularies.to_vec() }
     }
 
     pub fn chunk(&self) -> Chunk {
-        let layers = self.checkpoint.shape.layers;
+        let layers = self.shape.layers;
         Chunk { keys: vec![Vec::new(); layers], values: vec![Vec::new(); layers] }
     }
 
     fn norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
         let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-        let scale = 1.0 / (mean + self.checkpoint.shape.rms_norm_eps).sqrt();
+        let scale = 1.0 / (mean + self.shape.rms_norm_eps).sqrt();
         x.iter().zip(&self.weights[name]).map(|(x, w)| x * scale * w).collect()
     }
 
     fn rotate(&self, heads: &mut [f64], position: usize) {
-        let shape = &self.checkpoint.shape;
+        let shape = &self.shape;
         let half = shape.head_dim / 2;
         for head in heads.chunks_exact_mut(shape.head_dim) {
             for (j, frequency) in shape.frequencies().into_iter().enumerate() {
@@ -77,7 +132,7 @@ impl Reference {
 
     /// Logits of the next position, in bits (log2 units).
     pub fn step(&self, chunk: &mut Chunk, previous: Option<(u16, u16)>, layer: u16) -> Vec<f64> {
-        let s = &self.checkpoint.shape;
+        let s = &self.shape;
         let first = |layer: u16| self.vocabularies[..usize::from(layer)].iter().sum::<u32>() as usize;
         let symbols = self.vocabularies.iter().sum::<u32>() as usize;
         let row = match previous {

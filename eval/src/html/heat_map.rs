@@ -4,13 +4,13 @@ use crate::document::{Bars, HeatMap};
 use maud::{Markup, html};
 
 pub(super) fn render(map: &HeatMap) -> Markup {
-    let most = map.values.iter().flatten().copied().fold(0.0, f64::max);
-    let total: f64 = map.values.iter().flatten().sum();
+    let most = map.values.as_flattened().iter().copied().fold(0.0, f64::max);
+    let total: f64 = map.values.as_flattened().iter().sum();
     html! {
         figure.heat {
             figcaption { (map.caption) }
             div.grid role="table" aria-label=(map.caption) {
-                @for row in &map.values {
+                @for row in map.values.iter() {
                     div role="row" {
                         @for value in row {
                             // The square root shows what is small as well; the colour is mixed by the style sheet.

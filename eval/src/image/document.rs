@@ -301,7 +301,7 @@ fn heat_maps(entry: &BitCostEntry) -> Vec<HeatMap> {
             values[y][x] = bits / blocks;
         }
         let caption = format!("{} at quality {}: {}", entry.curve, entry.setting, c.name);
-        HeatMap { caption, values, unit: "bits per 64 pixels of the image".into() }
+        HeatMap { caption, values: Box::new(values), unit: "bits per 64 pixels of the image".into() }
     };
     entry.cost.components.iter().map(map).collect()
 }

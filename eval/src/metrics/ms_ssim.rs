@@ -54,7 +54,7 @@ pub fn ms_ssim(a: &Image8, b: &Image8) -> Result<f64, MsSsimError> {
     Ok(values.iter().sum::<f64>() / channels as f64)
 }
 
-/// MS-SSIM of luma (BT.601 weights, not rounded, as [`psnr`](super::psnr)).
+/// MS-SSIM of luma (BT.601 weights, not rounded, as [`psnr`]).
 ///
 /// # Errors
 /// As [`ms_ssim`].

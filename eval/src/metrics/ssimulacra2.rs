@@ -46,9 +46,7 @@ pub fn ssimulacra2(source: &Image8, distorted: &Image8) -> Result<f64, Ssimulacr
     let side = |n: usize| u32::try_from(n).map_err(|e| computation(&e));
     let (w, h) = (side(width)?, side(height)?);
     let [source, distorted] = [source, distorted].map(|image| {
-        PixelSlice::new(image.samples(), w, h, width * 3, PixelDescriptor::RGB8_SRGB)
-            .map(PixelSlice::from)
-            .map_err(|e| computation(&e))
+        PixelSlice::new(image.samples(), w, h, width * 3, PixelDescriptor::RGB8_SRGB).map_err(|e| computation(&e))
     });
     compute_ssimulacra2(&source?, &distorted?).map_err(|e| computation(&e))
 }

@@ -1,8 +1,8 @@
 //! Word error rate: (substitutions + deletions + insertions) / words of the reference, over a whole test set.
 //!
 //! Texts are normalised first: lower case, Unicode punctuation (general category P) removed, words split at white space. The
-//! numbers equal those of the PyPI package jiwer with the transforms ToLowerCase, RemovePunctuation, RemoveMultipleSpaces
-//! and Strip.
+//! numbers equal those of the PyPI package jiwer with the transforms ToLowerCase, RemovePunctuation, every run of white space as
+//! one blank, and Strip. (jiwer alone splits at blanks only.)
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

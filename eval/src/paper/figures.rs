@@ -210,7 +210,7 @@ fn figure_9(results: &Results) -> Vec<Block> {
         ),
         Block::HeatMap(HeatMap {
             caption: format!("{} at quality {}: luma", entry.curve, entry.setting),
-            values,
+            values: Box::new(values),
             unit: "bits a block".into(),
         }),
     ]

@@ -114,9 +114,14 @@ pub fn random_model(config: &FrameConfig, seed: u64) -> Vec<u8> {
 }
 
 impl ModelWriter {
+    /// No tensors yet.
+    pub(crate) fn empty(config: &FrameConfig, seed: u64, weights: Weights) -> Self {
+        Self { config: config.clone(), tensors: HashMap::new(), random: Random::new(seed), weights }
+    }
+
     /// All tensors of a configuration.
     pub fn random(config: &FrameConfig, seed: u64, weights: Weights) -> Self {
-        let mut w = Self { config: config.clone(), tensors: HashMap::new(), random: Random::new(seed), weights };
+        let mut w = Self::empty(config, seed, weights);
         let (d, e) = (config.d_model, config.depth_d);
         // (name, inputs, outputs, Q of the inputs, Q of the outputs, gain).
         w.linear("embed", &[d, config.features], 4, 12, 0.5);
@@ -193,11 +198,11 @@ impl ModelWriter {
         self.tensors.get(name)
     }
 
-    fn i32(&mut self, name: &str, shape: &[usize], values: impl Iterator<Item = i32>) {
+    pub(crate) fn i32(&mut self, name: &str, shape: &[usize], values: impl Iterator<Item = i32>) {
         self.set(name, Dtype::I32, shape, values.flat_map(i32::to_le_bytes).collect());
     }
 
-    fn bias(&mut self, name: &str, shape: &[usize], sigma: f64) {
+    pub(crate) fn bias(&mut self, name: &str, shape: &[usize], sigma: f64) {
         let n = shape.iter().product();
         let values: Vec<i32> = match self.weights {
             Weights::Realistic => (0..n).map(|_| self.random.normal(sigma) as i32).collect(),
@@ -206,7 +211,7 @@ impl ModelWriter {
         self.i32(name, shape, values.into_iter());
     }
 
-    fn linear(&mut self, prefix: &str, shape: &[usize], q_in: i32, q_out: i32, gain: f64) {
+    pub(crate) fn linear(&mut self, prefix: &str, shape: &[usize], q_in: i32, q_out: i32, gain: f64) {
         let (inputs, rows) = (shape[shape.len() - 1], shape[..shape.len() - 1].iter().product::<usize>());
         let (weights, mult, shift): (Vec<i8>, i32, i32) = match self.weights {
             Weights::Realistic => {
@@ -233,7 +238,7 @@ impl ModelWriter {
         self.linear(&format!("{prefix}.down"), &[d, ffn], 10, 12, 0.5);
     }
 
-    fn block(&mut self, prefix: &str, d: usize, ffn: usize) {
+    pub(crate) fn block(&mut self, prefix: &str, d: usize, ffn: usize) {
         self.linear(&format!("{prefix}.qkv"), &[3 * d, d], 11, 9, 1.0);
         self.linear(&format!("{prefix}.o_proj"), &[d, d], 10, 12, 0.5);
         self.feed_forward(prefix, d, ffn);

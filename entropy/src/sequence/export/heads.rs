@@ -2,6 +2,7 @@
 
 use super::super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
 use super::super::model::hex;
+use super::backbone::Tensor;
 use super::quantize::quantize_linear;
 use super::{ExportError, Writer, check_shape, check_values};
 use crate::error::ModelError;
@@ -28,7 +29,7 @@ pub struct HeadSet {
     scale: f32,
     rank: usize,
     /// By `{layer}.{part}`: a and b.
-    lora: BTreeMap<String, [(Vec<usize>, Vec<f32>); 2]>,
+    lora: BTreeMap<String, [Tensor; 2]>,
 }
 
 fn invalid(text: impl std::fmt::Display) -> ModelError {
@@ -68,14 +69,14 @@ impl HeadSet {
         let config = found.config([0; 32]);
         config.check()?;
         let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::from)?;
-        let read = |name: &str| -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let read = |name: &str| -> Result<Tensor, ModelError> {
             let tensor = tensors.tensor(name).map_err(|_| ModelError::MissingTensor { name: name.to_owned() })?;
             if tensor.dtype() != Dtype::F32 {
                 let (name, found) = (name.to_owned(), format!("{:?}", tensor.dtype()));
                 return Err(ModelError::ElementType { name, found, expected: "F32" });
             }
             let data = tensor.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-            Ok((tensor.shape().to_vec(), data))
+            Ok(Tensor { shape: tensor.shape().to_vec(), data })
         };
         for name in tensors.names() {
             match name.strip_prefix("lora.").and_then(|n| n.strip_suffix(".a").or_else(|| n.strip_suffix(".b"))) {
@@ -87,11 +88,11 @@ impl HeadSet {
                 None => return Err(ModelError::UnexpectedTensor { name: name.to_owned() }.into()),
             }
         }
-        let (embed_shape, embed) = read("embed.weight")?;
-        check_shape("embed.weight", &embed_shape, embed.len(), &[config.embeddings(), d_model])?;
-        let (head_shape, head) = read("head.weight")?;
-        check_shape("head.weight", &head_shape, head.len(), &[config.symbols(), d_model])?;
-        (found.embed, found.head) = (embed, head);
+        let embed = read("embed.weight")?;
+        check_shape("embed.weight", &embed.shape, embed.data.len(), &[config.embeddings(), d_model])?;
+        let head = read("head.weight")?;
+        check_shape("head.weight", &head.shape, head.data.len(), &[config.symbols(), d_model])?;
+        (found.embed, found.head) = (embed.data, head.data);
         if !found.lora.is_empty() {
             let number = |field: &str| {
                 let value = found.metadata.pointer(field).and_then(serde_json::Value::as_f64);
@@ -138,14 +139,14 @@ impl HeadSet {
         weights: &mut [f32],
     ) -> Result<(), ExportError> {
         let key = format!("{layer}.{part}");
-        let Some([(a_shape, a), (b_shape, b)]) = self.lora.get(&key) else { return Ok(()) };
+        let Some([a, b]) = self.lora.get(&key) else { return Ok(()) };
         let names = [format!("lora.{key}.a"), format!("lora.{key}.b")];
-        check_shape(&names[0], a_shape, a.len(), &[self.rank, inputs])?;
-        check_shape(&names[1], b_shape, b.len(), &[outputs, self.rank])?;
-        check_values(&names[0], a, WEIGHT_LIMIT)?;
-        check_values(&names[1], b, WEIGHT_LIMIT)?;
-        for (row, b) in weights.chunks_exact_mut(inputs).zip(b.chunks_exact(self.rank)) {
-            for (&b, a) in b.iter().zip(a.chunks_exact(inputs)) {
+        check_shape(&names[0], &a.shape, a.data.len(), &[self.rank, inputs])?;
+        check_shape(&names[1], &b.shape, b.data.len(), &[outputs, self.rank])?;
+        check_values(&names[0], &a.data, WEIGHT_LIMIT)?;
+        check_values(&names[1], &b.data, WEIGHT_LIMIT)?;
+        for (row, b) in weights.chunks_exact_mut(inputs).zip(b.data.chunks_exact(self.rank)) {
+            for (&b, a) in b.iter().zip(a.data.chunks_exact(inputs)) {
                 let factor = b * self.scale;
                 row.iter_mut().zip(a).for_each(|(w, &a)| *w += factor * a);
             }
@@ -162,8 +163,8 @@ pub fn export_head_set(heads: &HeadSet, backbone_int_sha256: [u8; 32]) -> Result
     export_heads(&heads.config(backbone_int_sha256), &heads.embed, &heads.head)
 }
 
-/// An integer head set from its tables: `embed` [ΣV + L][D] (rows of the RVQ layers' symbols, then the start rows), `head`
-/// [ΣV][D]. log2(e) becomes part of the heads' multipliers.
+/// An integer head set from its tables: `embed` `[ΣV + L][D]` (rows of the RVQ layers' symbols, then the start rows), `head`
+/// `[ΣV][D]`. log2(e) becomes part of the heads' multipliers.
 ///
 /// # Errors
 /// [`ExportError`].

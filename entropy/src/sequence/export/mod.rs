@@ -69,8 +69,7 @@ pub enum ExportError {
 
 /// Finite, and within ±`max`.
 fn check_values(name: &str, data: &[f32], max: f32) -> Result<(), ExportError> {
-    // A comparison with NaN is false.
-    match data.iter().position(|v| !(v.abs() <= max)) {
+    match data.iter().position(|v| v.is_nan() || v.abs() > max) {
         None => Ok(()),
         Some(index) => Err(ExportError::Value { name: name.to_owned(), index, value: data[index], max }),
     }

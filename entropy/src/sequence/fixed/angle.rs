@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_position_is_its_frequency() {
-        for frequency in [1.0, 0.1, 1e-3, 1e-7, 6.283185307179586] {
+        for frequency in [1.0, 0.1, 1e-3, 1e-7, std::f64::consts::TAU] {
             let turns = turns_per_position(frequency);
             for position in [1u64, 17, 8191, 131_071] {
                 let (cos, _) = cos_sin(turns.wrapping_mul(position));

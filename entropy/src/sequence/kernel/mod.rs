@@ -164,6 +164,7 @@ macro_rules! attend_heads {
         }
     };
 }
+#[cfg(target_arch = "x86_64")]
 use {attend_heads, recompile};
 
 /// The specification, compiled for the target's baseline.

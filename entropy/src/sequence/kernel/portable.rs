@@ -77,33 +77,33 @@ pub(super) fn pack(values: &[i32], y: &mut [i16]) -> i32 {
 
 /// RMSNorm of one row, times the norm's weights; returns the exponent.
 ///
-/// With B the bits of max|x|: `v = x >> max(B − 30, 0)` (rounded; |v| ≤ 2^30), `u` = v cut to 24 bits, so that Σu² ≤ D·2^48 ≤
-/// 2^62; `mean = Σu² / D + ε`, its root r in 31 bits, `f = 2^61 / r`; `t = v·f >> 31`, `p = t·weight >> 30`, all within
-/// ±2^30, then packed.
+/// `v` = x shifted so that the greatest has 30 bits, `u = v >> 6`, so that Σu² ≤ D·2^48 ≤ 2^62; `mean = Σu² / D + ε` in u's
+/// units, its root r in 31 bits, `f = 2^61 / r`; `t = v·f >> 31`, `p = t·weight >> 30`, all within ±2^30, then packed.
 #[inline(always)]
 pub(super) fn rms_norm(x: &[i64], norm: &Norm, eps_q48: u64, values: &mut [i32], y: &mut [i16]) -> i32 {
     let peak = x.iter().fold(0, |max: u64, v| max.max(v.unsigned_abs()));
-    let bits = bit_length(peak);
-    let (s, cut) = ((bits - 30).max(0), (bits - 24).clamp(0, 6));
-    let half = (1i64 << s) >> 1;
+    let down = bit_length(peak) - 30;
+    let (left, right) = ((-down).max(0), down.max(0));
+    let half = (1i64 << right) >> 1;
     let mut sum = 0u64;
     for (v, &x) in values.iter_mut().zip(x) {
-        *v = ((x + half) >> s) as i32;
-        let u = i64::from(*v >> cut);
+        *v = (((x << left) + half) >> right) as i32;
+        let u = i64::from(*v >> 6);
         sum += (u * u) as u64;
     }
-    // u is in units of 2^(s + cut − 24), and ε with it; beyond 2·24 bits nothing of ε is left.
-    let units = s + cut;
-    let mean = (sum / x.len() as u64 + (eps_q48 >> (2 * units))).max(1);
-    let z = (62 - bit_length(mean)) & !1;
-    let root = (mean << z).isqrt();
+    // u is in units of 2^(down + 6 − 24), −24 ≤ down + 6 ≤ 24, and ε in their squares: at most 2^96.
+    let units = 2 * (down + 6);
+    let eps = if units < 0 { u128::from(eps_q48) << -units } else { u128::from(eps_q48) >> units };
+    let mean = (u128::from(sum / x.len() as u64) + eps).max(1);
+    let z = (62 - (128 - mean.leading_zeros() as i32)) & !1;
+    let root = (if z < 0 { mean >> -z } else { mean << z } as u64).isqrt();
     let factor = ((1u64 << 61) / root).min(i32::MAX as u64) as i64;
     for (v, &w) in values.iter_mut().zip(&norm.weight) {
         let t = (i64::from(*v) * factor + (1 << 30)) >> 31;
         *v = ((t * i64::from(w) + (1 << 29)) >> 30) as i32;
     }
-    // x / rms = t · 2^(s − units + z/2 − 30).
-    pack(values, y) + z / 2 - cut + norm.exponent
+    // x / rms = t · 2^(z/2 − 6 − 30).
+    pack(values, y) + z / 2 - 6 + norm.exponent
 }
 
 /// `x += out · 2^exponent`, saturated at ±2^47.
