@@ -18,11 +18,11 @@ use lmcodec_finetune::sequence::train::{Outcome, RunOptions, finetune};
 /// burn's random generator belongs to the device, not to the test.
 static TURN: Mutex<()> = Mutex::new(());
 
-fn turn() -> MutexGuard<'static, ()> {
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn checkpoint(name: &str) -> Checkpoint {
+pub(crate) fn checkpoint(name: &str) -> Checkpoint {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     Checkpoint::open(&path).expect("the fixture")
 }
@@ -38,6 +38,11 @@ fn long_checkpoint(dir: &Path, name: &str) -> Checkpoint {
     json["max_position_embeddings"] = 1024.into();
     fs::write(to.join("config.json"), json.to_string()).expect("written");
     Checkpoint::open(&to).expect("a checkpoint")
+}
+
+/// A checkpoint that the integer engine can run too.
+pub(crate) fn exportable_checkpoint(dir: &Path) -> Checkpoint {
+    long_checkpoint(dir, "gqa_tied_bf16")
 }
 
 /// A `.npy` file of u8 codes.
@@ -59,7 +64,7 @@ fn codes(steps: usize) -> Vec<u8> {
     (0..steps).flat_map(|t| [(t % 7) as u8, (t % 7 / 2) as u8]).collect()
 }
 
-fn config(dir: &Path) -> FinetuneConfig {
+pub(crate) fn config(dir: &Path) -> FinetuneConfig {
     let file = dir.join("codes.npy");
     npy(&file, "(4000, 2)", &codes(4000));
     FinetuneConfig {
