@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use lmcodec::{DecodeOptions, EncodeOptions, decode, encode, encode_codes, store};
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, decode, default_model, encode, encode_codes, store};
 use sha2::{Digest, Sha256};
 
 #[path = "../tests/synthetic/mod.rs"]
@@ -21,18 +21,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let segment_rows = 8.try_into()?;
     let options = EncodeOptions { segment_rows, always_model: true, ..EncodeOptions::default() };
     let mut files = Vec::new();
-    for (name, original) in synthetic::jpeg_files() {
+    for (name, effort, original) in synthetic::golden_jpeg_files() {
+        let (effort, model) = effort.map_or((Effort::Fast, default_model()), |effort| (effort, effort.model()));
+        let options = EncodeOptions { effort, model: Some(model), ..options.clone() };
         files.push((name, encode(&original, &options)?.bytes, original));
     }
     for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {
-        files.push((name, store(&original, "golden file", &options)?.bytes, original));
+        files.push((name.to_owned(), store(&original, "golden file", &options)?.bytes, original));
     }
     let mut files: Vec<_> = files.into_iter().map(|(name, bytes, original)| (name, "ljpg", bytes, original)).collect();
     for (name, original, mut codes) in synthetic::code_files() {
         // Several segments here too.
         codes.segment_codes = 700.try_into()?;
         let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };
-        files.push((name, extension, encode_codes(&original, &codes, &options)?.bytes, original));
+        files.push((name.to_owned(), extension, encode_codes(&original, &codes, &options)?.bytes, original));
     }
     for (name, extension, bytes, original) in files {
         let path = folder.join(format!("v{}-{name}.{extension}", lmcodec::container::VERSION));

@@ -35,7 +35,7 @@ pub fn bit_cost(bytes: &[u8], options: &EncodeOptions) -> Result<BitCost, Error>
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
     let image = jpeg::parse(bytes, &options.limits.jpeg).map_err(|error| Error::Image(error.to_string()))?;
     let bands = Bands::balanced(&image, options.segment_rows);
-    let counts = segments::count(&image, &bands, &options.model(), &options.execution)?;
+    let counts = segments::count(&image, &bands, &options.model(), options.effort.estimation(), &options.execution)?;
     let names = ["Y", "Cb", "Cr"];
     let components = image.components.iter().enumerate().map(|(index, component)| {
         let name = match names.get(index) {

@@ -221,7 +221,7 @@ fn decode_segments(
     let blocks = (image.coefficient_count() / 64) as u64;
     let bytes = payloads.iter().flatten().map(|payload| payload.len() as u64).sum();
     let meter = Meter::of_sizes(&options.execution, blocks, bytes, share);
-    let faults = segments::decode(&mut image, &bands, payloads, model, &options.execution, &meter)?;
+    let faults = segments::decode(&mut image, &bands, payloads, model, content.estimation, &options.execution, &meter)?;
     Ok((image, faults))
 }
 

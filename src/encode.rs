@@ -73,10 +73,12 @@ fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> 
         let (content, payloads, symbols) = sequence::jpeg::encode(image, &model, sequence, options, coding)?;
         (content, payloads, Some(symbols))
     } else {
+        let estimation = options.effort.estimation();
         let meter = Meter::of_image(&options.execution, image, coding);
-        let payloads = segments::encode(image, &bands, &model, &options.execution, &meter)?;
+        let payloads = segments::encode(image, &bands, &model, estimation, &options.execution, &meter)?;
         let content = Content::Jpeg(JpegContent {
             model: model.id(),
+            estimation,
             side: image.side.to_bytes(),
             rows_per_segment: u32::try_from(bands.rows_per_segment()).unwrap_or(u32::MAX),
         });

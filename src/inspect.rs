@@ -2,6 +2,7 @@
 
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
+use lmcodec_entropy::segment::Estimation;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub struct JpegInspection {
     pub model_sha256: Option<String>,
     /// The model's name, where it is at hand.
     pub model: Option<String>,
+    /// Whether the model's probabilities were refined by the file at hand.
+    pub refined: bool,
     /// Bytes of the serialized side information.
     pub side_information_bytes: usize,
     /// Width in pixels.
@@ -160,6 +163,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
 fn inspect_jpeg(content: &JpegContent, opened: &OpenedJpeg, options: &DecodeOptions) -> JpegInspection {
     let model = options.models.find(content.model).ok();
     let mut about = describe_image(&opened.image, content.model, model, content.side.len());
+    about.refined = content.estimation == Estimation::Secondary;
     about.rows_per_segment = Some(content.rows_per_segment);
     about
 }
@@ -169,6 +173,7 @@ fn describe_image(image: &JpegImage, id: ModelId, model: Option<Arc<Model>>, sid
         model_sha256_prefix: id.to_string(),
         model_sha256: model.as_ref().map(|model| model.sha256()),
         model: model.as_ref().map(|model| model.name().to_owned()),
+        refined: false,
         side_information_bytes: side,
         width: image.width,
         height: image.height,

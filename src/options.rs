@@ -7,8 +7,9 @@ use std::sync::Arc;
 use lmcodec_codecs::jpeg;
 use lmcodec_entropy::llama::{Isa, Kernel};
 
+use crate::effort::Effort;
 use crate::error::Error;
-use crate::models::{Model, ModelRegistry, default_model};
+use crate::models::{Model, ModelRegistry};
 
 /// Hears how much of a call is done: called from any thread with a fraction from 0 to 1.
 #[derive(Clone)]
@@ -77,7 +78,9 @@ impl Execution {
 /// Options of [`encode`](crate::encode()).
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
-    /// The model; `None`: the embedded one.
+    /// The effort for JPEG coefficients.
+    pub effort: Effort,
+    /// The model; `None`: the embedded one of the effort.
     pub model: Option<Arc<Model>>,
     /// Quality of images that are not JPEG files yet, 1..=100.
     pub quality: u8,
@@ -103,6 +106,7 @@ pub const DEFAULT_SEGMENT_ROWS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 impl Default for EncodeOptions {
     fn default() -> Self {
         Self {
+            effort: Effort::Default,
             model: None,
             quality: 90,
             subsampling: jpeg::Subsampling::S420,
@@ -118,7 +122,7 @@ impl Default for EncodeOptions {
 
 impl EncodeOptions {
     pub(crate) fn model(&self) -> Arc<Model> {
-        self.model.clone().unwrap_or_else(default_model)
+        self.model.clone().unwrap_or_else(|| self.effort.model())
     }
 
     /// Options that decode what these encode.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lmcodec_codecs::jpeg::{Component, JpegImage};
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
-use lmcodec_entropy::segment::{SegmentBits, SegmentCoder};
+use lmcodec_entropy::segment::{Estimation, SegmentBits, SegmentCoder};
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -155,12 +155,13 @@ pub(crate) fn encode(
     image: &JpegImage,
     bands: &Bands,
     model: &Model,
+    estimation: Estimation,
     execution: &Execution,
     meter: &Meter,
 ) -> Result<Vec<Vec<u8>>, Error> {
     let isa = execution.isa()?;
     in_parallel(execution, bands.count(), |segment| {
-        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa, estimation)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut sink = Metered::new(RangeEncoder::new(), meter);
         coder.encode(&mut bands.planes(segment, image), &mut sink);
@@ -173,11 +174,12 @@ pub(crate) fn count(
     image: &JpegImage,
     bands: &Bands,
     model: &Model,
+    estimation: Estimation,
     execution: &Execution,
 ) -> Result<Vec<SegmentBits>, Error> {
     let isa = execution.isa()?;
     in_parallel(execution, bands.count(), |segment| {
-        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa, estimation)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         Ok(coder.count(&mut bands.planes(segment, image)))
     })
@@ -189,6 +191,7 @@ pub(crate) fn decode(
     bands: &Bands,
     payloads: &[Result<&[u8], Error>],
     model: &Model,
+    estimation: Estimation,
     execution: &Execution,
     meter: &Meter,
 ) -> Result<Vec<SegmentFault>, Error> {
@@ -199,7 +202,7 @@ pub(crate) fn decode(
             Ok(bytes) => *bytes,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let mut coder = SegmentCoder::new(model.need_frame()?, isa)
+        let mut coder = SegmentCoder::new(model.need_frame()?, isa, estimation)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut planes = bands.zeroed(segment, blank);
         let mut source = Metered::new(RangeDecoder::new(bytes), meter);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lmcodec::{DecodeOptions, EncodeOptions, Kernel, decode, default_model, encode, encode_codes, inspect};
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, Kernel, decode, default_model, encode, encode_codes, inspect};
 use sha2::{Digest, Sha256};
 
 mod synthetic;
@@ -33,19 +33,23 @@ fn golden_files_decode_to_their_hashes() {
 }
 
 /// The golden files were written by a release build on one machine: whatever build runs this test, on whatever machine, must
-/// write the same bytes (for those of the model that is the default today).
+/// write the same bytes (for those of the models that are embedded today).
 #[test]
 fn golden_files_are_written_alike_by_every_build() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
     let options =
         EncodeOptions { segment_rows: 8.try_into().expect("not zero"), always_model: true, ..EncodeOptions::default() };
     let mut compared = 0;
-    for (name, original) in synthetic::jpeg_files() {
+    for (name, effort, original) in synthetic::golden_jpeg_files() {
         let golden = fs::read(folder.join(format!("v{}-{name}.ljpg", lmcodec::container::VERSION))).expect("reads");
         let about = inspect(&golden, &DecodeOptions::default()).expect("inspects");
-        let model = about.jpeg.map(|jpeg| jpeg.model_sha256_prefix);
-        if model == Some(default_model().id().to_string()) {
+        let about = about.jpeg.expect("a JPEG file");
+        // The first golden files are of the default model, unrefined.
+        let (effort, model) = effort.map_or((Effort::Fast, default_model()), |effort| (effort, effort.model()));
+        if about.model_sha256_prefix == model.id().to_string() {
+            let options = EncodeOptions { effort, model: Some(model), ..options.clone() };
             assert!(encode(&original, &options).expect("encodes").bytes == golden, "{name} differs");
+            assert_eq!(about.refined, effort != Effort::Fast, "{name}");
             compared += 1;
         }
     }
@@ -56,5 +60,5 @@ fn golden_files_are_written_alike_by_every_build() {
         let encoded = encode_codes(&original, &codes, &options).expect("encodes").bytes;
         assert!(encoded == fs::read(golden).expect("reads"), "{name} differs");
     }
-    assert!(compared > 0, "no golden file of today's default model: run the example make_conformance");
+    assert!(compared >= 15, "too few golden files of today's models: run the example make_conformance");
 }

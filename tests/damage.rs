@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lmcodec::container::{Checksum, Content, Header, JpegContent, Payload};
 use lmcodec::segments::SegmentPlace;
-use lmcodec::{DecodeOptions, EncodeOptions, Error, Model, decode, encode, inspect, salvage, verify};
+use lmcodec::{DecodeOptions, EncodeOptions, Error, Estimation, Model, decode, encode, inspect, salvage, verify};
 use lmcodec_codecs::jpeg::{self, Limits, PixelFormat, encode_planes};
 use synthetic::{decode_options, encode_options, jpeg_file, model, model_bytes, pixels};
 
@@ -144,7 +144,12 @@ fn salvage_of_a_truncated_progressive_file_and_of_a_whole_file() {
 fn promising(width: u16, height: u16, original_length: u64, payloads: usize) -> Vec<u8> {
     let mut image = encode_planes(&pixels(8, 8, 3), 8, 8, PixelFormat::Rgb8, &Default::default()).expect("encodes");
     (image.side.frame.width, image.side.frame.height) = (width, height);
-    let content = JpegContent { model: model().id(), side: image.side.to_bytes(), rows_per_segment: 4 };
+    let content = JpegContent {
+        model: model().id(),
+        estimation: Estimation::Secondary,
+        side: image.side.to_bytes(),
+        rows_per_segment: 4,
+    };
     let header = Header {
         original_length,
         original_checksum: Checksum([0; 8]),

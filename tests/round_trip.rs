@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lmcodec::{DecodeOptions, EncodeOptions, Error, Kernel, Mode, Progress, decode, encode, inspect, store, verify};
+use lmcodec::{
+    DecodeOptions, Effort, EncodeOptions, Error, Kernel, Mode, Progress, decode, encode, inspect, store, verify,
+};
 use synthetic::{decode_options, encode_options, jpeg_file, jpeg_files, model};
 
 #[test]
@@ -28,6 +30,23 @@ fn the_embedded_model_makes_files_smaller() {
     assert_eq!(encoded.model.as_deref(), Some("default"));
     assert!(encoded.bytes.len() < original.len(), "{} of {}", encoded.bytes.len(), original.len());
     assert_eq!(decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes"), original);
+}
+
+#[test]
+fn every_effort_round_trips_and_the_file_says_which_it_was() {
+    let original = jpeg_file(160, 120, 3, &Default::default());
+    let mut sizes = Vec::new();
+    for effort in Effort::ALL {
+        let options = EncodeOptions { effort, always_model: true, ..EncodeOptions::default() };
+        let encoded = encode(&original, &options).expect("encodes").bytes;
+        assert!(decode(&encoded, &DecodeOptions::default()).expect("decodes") == original, "{effort}");
+        let about = inspect(&encoded, &DecodeOptions::default()).expect("inspects").jpeg.expect("a JPEG file");
+        assert_eq!((about.model.as_deref(), about.refined), (Some(effort.name()), effort != Effort::Fast));
+        assert_eq!(effort.name().parse::<Effort>().expect("a level"), effort);
+        sizes.push(encoded.len());
+    }
+    assert!(sizes.iter().all(|&size| size < original.len()), "{sizes:?} of {}", original.len());
+    assert!("turbo".parse::<Effort>().is_err());
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod coder;
 pub mod error;
 pub mod frames;
 pub mod llama;
+mod secondary;
 pub mod segment;
 pub mod sequence;
 pub mod weights;

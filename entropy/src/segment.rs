@@ -10,7 +10,8 @@
 
 use crate::arrangement::DCT_ARRANGEMENT;
 use crate::arrangement::features::{
-    BACKBONE_FEATURES, ComponentRole, DC_FEATURES, FrameContext, PlaneContext, STEP_FEATURES, StepContext, last_nonzero,
+    BACKBONE_FEATURES, BESIDE_FEATURE, ComponentRole, DC_FEATURES, DC_MAGNITUDE_FEATURE, FrameContext,
+    NEIGHBOURS_FEATURE, PlaneContext, STEP_FEATURES, StepContext, last_nonzero,
 };
 use crate::arrangement::plane::{Block, CoefficientPlane};
 use crate::arrangement::reference::ReferencePlane;
@@ -20,6 +21,7 @@ use crate::arrangement::symbols::{
 use crate::coder::{BitCounter, Distribution, SymbolSink, SymbolSource};
 use crate::error::ModelError;
 use crate::llama::{DepthState, Engine, FrameLlama, Isa, PlaneState, Position};
+use crate::secondary::{self, SecondaryEstimator, Surroundings};
 
 /// Most frames of a batch; a constant of the format, because it fixes the order of symbols in tall segments.
 pub const MAX_BATCH: usize = 64;
@@ -59,10 +61,22 @@ pub enum SymbolKind {
     Dc,
 }
 
+/// Whose probabilities the coefficients are coded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Estimation {
+    /// The model's.
+    #[default]
+    Model,
+    /// The model's, refined by what the segment has shown so far (docs/MODEL.md, "Secondary estimation").
+    Secondary,
+}
+
 /// What happens at a symbol: it is written, read or counted. `truth` is the value to write; the result is the value.
 trait SymbolCoder {
     fn symbol<const N: usize>(&mut self, kind: SymbolKind, distribution: &Distribution<N>, truth: usize) -> usize;
     fn raw(&mut self, truth: u32, count: u32) -> u32;
+    /// A part of a symbol: yes or no, with the probability of yes in units of 1 / [`secondary::TOTAL`].
+    fn answer(&mut self, kind: SymbolKind, p: u32, truth: bool) -> bool;
 
     /// The next symbols belong to the coefficient at this zigzag position.
     fn at(&mut self, _position: usize) {}
@@ -80,6 +94,12 @@ impl<S: SymbolSink> SymbolCoder for Writing<'_, S> {
         self.0.bits(truth, count);
         truth
     }
+
+    fn answer(&mut self, _: SymbolKind, p: u32, truth: bool) -> bool {
+        let (cum, weight) = if truth { (0, p) } else { (p, secondary::TOTAL - p) };
+        self.0.code(cum, weight, secondary::TOTAL);
+        truth
+    }
 }
 
 struct Reading<'s, S>(&'s mut S);
@@ -91,6 +111,13 @@ impl<S: SymbolSource> SymbolCoder for Reading<'_, S> {
 
     fn raw(&mut self, _: u32, count: u32) -> u32 {
         self.0.bits(count)
+    }
+
+    fn answer(&mut self, _: SymbolKind, p: u32, _: bool) -> bool {
+        let answer = self.0.target(secondary::TOTAL) < p;
+        let (cum, weight) = if answer { (0, p) } else { (p, secondary::TOTAL - p) };
+        self.0.advance(cum, weight, secondary::TOTAL);
+        answer
     }
 }
 
@@ -143,6 +170,13 @@ impl SymbolCoder for Counting {
         truth
     }
 
+    fn answer(&mut self, kind: SymbolKind, p: u32, truth: bool) -> bool {
+        self.count(kind, |counter| {
+            Writing(counter).answer(kind, p, truth);
+        });
+        truth
+    }
+
     fn at(&mut self, position: usize) {
         self.position = position;
     }
@@ -153,6 +187,7 @@ pub struct SegmentCoder<'m> {
     engine: Engine<'m>,
     isa: Isa,
     depth: DepthState,
+    secondary: Option<SecondaryEstimator>,
     scratch: Scratch,
 }
 
@@ -170,22 +205,24 @@ struct Scratch {
 }
 
 impl<'m> SegmentCoder<'m> {
-    /// A coder with the given model and kernels.
+    /// A coder with the given model, kernels and estimation.
     ///
     /// # Errors
     /// [`ModelError`] if the model was trained for another arrangement.
-    pub fn new(model: &'m FrameLlama, isa: Isa) -> Result<Self, ModelError> {
+    pub fn new(model: &'m FrameLlama, isa: Isa, estimation: Estimation) -> Result<Self, ModelError> {
         check_model(model)?;
         Ok(Self {
             engine: Engine::new(model, isa, MAX_BATCH),
             isa,
             depth: DepthState::new(model.config(), MAX_BATCH),
+            secondary: (estimation == Estimation::Secondary).then(SecondaryEstimator::new),
             scratch: Scratch::default(),
         })
     }
 
     /// Writes the planes of a segment (component order) into a sink.
     pub fn encode(&mut self, planes: &mut [CoefficientPlane], sink: &mut impl SymbolSink) {
+        self.restart();
         for component in 0..planes.len() {
             // The walk writes back what it reads; an encoder's values are in range by their type.
             let _ = self.component(planes, component, &mut Writing(sink));
@@ -201,11 +238,13 @@ impl<'m> SegmentCoder<'m> {
         planes: &mut [CoefficientPlane],
         source: &mut impl SymbolSource,
     ) -> Result<(), SegmentError> {
+        self.restart();
         (0..planes.len()).try_for_each(|component| self.component(planes, component, &mut Reading(source)))
     }
 
     /// Counts the bits that [`encode`](Self::encode) would write.
     pub fn count(&mut self, planes: &mut [CoefficientPlane]) -> SegmentBits {
+        self.restart();
         let mut bits = SegmentBits::default();
         for component in 0..planes.len() {
             let mut counting = Counting::new();
@@ -214,6 +253,10 @@ impl<'m> SegmentCoder<'m> {
             bits.by_position.push(counting.positions);
         }
         bits
+    }
+
+    fn restart(&mut self) {
+        self.secondary.iter_mut().for_each(SecondaryEstimator::restart);
     }
 
     fn component<C: SymbolCoder>(
@@ -269,7 +312,7 @@ impl<'m> SegmentCoder<'m> {
         states: &mut [PlaneState],
         coder: &mut C,
     ) -> Result<(), SegmentError> {
-        let Self { engine, isa, depth, scratch: s } = self;
+        let Self { engine, isa, depth, secondary, scratch: s } = self;
         let m = s.positions.len();
         let at = |p: &Position| (p.row as usize, p.column as usize);
         let fault = |p: &Position, value| {
@@ -316,9 +359,18 @@ impl<'m> SegmentCoder<'m> {
                 let excluded = UNUSED_PRIMARY | if usize::from(s.last[i]) == k { 1 << ZERO } else { 0 };
                 let distribution = Distribution::<ALPHABET>::from_logits(*isa, logits, excluded);
                 let truth = i32::from(s.truth[i][k]);
-                let (symbol, value) = code_value(coder, SymbolKind::Ac, &distribution, truth, *isa, |logits| {
-                    engine.ac_escape_logits(depth, a, logits)
-                });
+                let features = &s.features[a * STEP_FEATURES..];
+                let around = Surroundings {
+                    role: component,
+                    position: k,
+                    magnitudes: [features[NEIGHBOURS_FEATURE], features[BESIDE_FEATURE]],
+                    distance: usize::from(s.last[i]) - k,
+                };
+                let secondary = secondary.as_mut().map(|s| (s, &around));
+                let (symbol, value) =
+                    code_value(coder, SymbolKind::Ac, secondary, &distribution, truth, *isa, |logits| {
+                        engine.ac_escape_logits(depth, a, logits)
+                    });
                 if value.unsigned_abs() > 32_767 {
                     return Err(fault(&s.positions[i], value));
                 }
@@ -338,7 +390,14 @@ impl<'m> SegmentCoder<'m> {
             let distribution = Distribution::<ALPHABET>::from_logits(*isa, logits, UNUSED_PRIMARY);
             // Modulo 2^16, so that every residual has a symbol.
             let truth = i32::from(s.truth[i][0].wrapping_sub(prediction));
-            let (_, residual) = code_value(coder, SymbolKind::Dc, &distribution, truth, *isa, |logits| {
+            let around = Surroundings {
+                role: component,
+                position: 0,
+                magnitudes: [s.features[i * DC_FEATURES + DC_MAGNITUDE_FEATURE], 0],
+                distance: usize::from(s.last[i]),
+            };
+            let secondary = secondary.as_mut().map(|s| (s, &around));
+            let (_, residual) = code_value(coder, SymbolKind::Dc, secondary, &distribution, truth, *isa, |logits| {
                 engine.dc_escape_logits(i, logits)
             });
             let residual = i16::try_from(residual).map_err(|_| fault(&s.positions[i], residual))?;
@@ -359,12 +418,19 @@ impl<'m> SegmentCoder<'m> {
 fn code_value<C: SymbolCoder>(
     coder: &mut C,
     kind: SymbolKind,
+    secondary: Option<(&mut SecondaryEstimator, &Surroundings)>,
     distribution: &Distribution<ALPHABET>,
     truth: i32,
     isa: Isa,
     escape_logits: impl FnOnce(&mut [i32; ALPHABET]),
 ) -> (u8, i32) {
-    let symbol = coder.symbol(kind, distribution, usize::from(primary(truth))) as u8;
+    let symbol = usize::from(primary(truth));
+    let symbol = match secondary {
+        Some((estimator, around)) => {
+            estimator.symbol(around, distribution.weights(), symbol, &mut |p, answer| coder.answer(kind, p, answer))
+        }
+        None => coder.symbol(kind, distribution, symbol),
+    } as u8;
     if !is_escape(symbol) {
         return (symbol, i32::from(symbol) - symbols::PRIMARY_MAX);
     }
@@ -445,7 +511,12 @@ mod tests {
     }
 
     fn round_trip(model: &FrameLlama, truth: &[CoefficientPlane]) -> Vec<u8> {
-        let mut coder = SegmentCoder::new(model, Isa::detect()).expect("a fitting model");
+        coded(model, truth, Estimation::Model);
+        coded(model, truth, Estimation::Secondary)
+    }
+
+    fn coded(model: &FrameLlama, truth: &[CoefficientPlane], estimation: Estimation) -> Vec<u8> {
+        let mut coder = SegmentCoder::new(model, Isa::detect(), estimation).expect("a fitting model");
         let mut given = truth.to_vec();
         let mut sink = RangeEncoder::new();
         coder.encode(&mut given, &mut sink);
@@ -501,7 +572,7 @@ mod tests {
         let model = model();
         let truth = planes(21, &[(4, 4)], true);
         let bytes = round_trip(&model, &truth);
-        let mut coder = SegmentCoder::new(&model, Isa::detect()).expect("a fitting model");
+        let mut coder = SegmentCoder::new(&model, Isa::detect(), Estimation::Secondary).expect("a fitting model");
         for i in (0..bytes.len()).step_by(7) {
             let mut damaged = bytes.clone();
             damaged[i] ^= 1 << (i % 8);

@@ -318,6 +318,23 @@ impl FrameLlamaConfig {
 }
 
 impl FrameLlama {
+    /// A deeper model that computes the same as this one: to both stacks of blocks come blocks whose outputs are zero until they
+    /// are trained. `config` has at least as many layers, and the same widths.
+    pub fn deepened(mut self, config: &FrameLlamaConfig, device: &Device) -> Self {
+        let silent = |width: usize, heads: usize, ffn: usize| {
+            let mut block = LlamaBlock::new(width, heads, ffn, device);
+            block.o_proj.weight = Initializer::Zeros.init([width, width], device);
+            block.feed_forward.down.weight = Initializer::Zeros.init([ffn, width], device);
+            block
+        };
+        let (d, e) = (config.d_model, config.depth_d);
+        let missing = self.layers.len()..config.layers;
+        self.layers.extend(missing.map(|_| silent(d, config.heads, config.ffn)));
+        let missing = self.depth_layers.len()..config.depth_layers;
+        self.depth_layers.extend(missing.map(|_| silent(e, config.depth_heads, config.depth_ffn)));
+        self
+    }
+
     /// Number of parameters.
     pub fn parameters(&self) -> usize {
         self.num_params()

@@ -6,7 +6,7 @@ use lmcodec_datasets::photos::{Photo, Split};
 use lmcodec_entropy::coder::RangeEncoder;
 use lmcodec_entropy::error::ModelError;
 use lmcodec_entropy::llama::{FrameLlama as IntegerLlama, Isa};
-use lmcodec_entropy::segment::SegmentCoder;
+use lmcodec_entropy::segment::{Estimation, SegmentCoder};
 use serde::Serialize;
 
 use crate::batch::{Batch, Sample, component_plane};
@@ -67,7 +67,7 @@ pub fn parity(
     device: &Device,
 ) -> Result<Parity, ModelError> {
     let integer = IntegerLlama::from_bytes(exported)?;
-    let mut coder = SegmentCoder::new(&integer, Isa::detect())?;
+    let mut coder = SegmentCoder::new(&integer, Isa::detect(), Estimation::Model)?;
     let mut cache = PositionCache::default();
     let mut result = Parity { quality, images: images.len(), ..Parity::default() };
     for image in images {

@@ -42,10 +42,35 @@ pub struct TrainConfig {
     /// Seed of the initial weights and of all data.
     #[serde(default)]
     pub seed: u64,
+    /// Another run to begin with the weights of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<InitialWeights>,
+}
+
+/// A run whose model has the same widths and at most as many layers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialWeights {
+    /// Its folder.
+    pub run: PathBuf,
+}
+
+impl InitialWeights {
+    /// Its model, with as many layers as `config` has.
+    fn load(&self, config: &TrainConfig, device: &Device) -> Result<FrameLlama, TrainError> {
+        let source = read_config(&self.run.join("config.toml"))?;
+        let (ours, theirs) = (&config.model, &source.model);
+        let deepened = ModelShape { layers: ours.layers, depth_layers: ours.depth_layers, ..theirs.clone() };
+        if deepened != *ours || theirs.layers > ours.layers || theirs.depth_layers > ours.depth_layers {
+            let message = format!("its model is {theirs:?}, which cannot grow into {ours:?}: only layers can be added");
+            return Err(TrainError::invalid(&self.run, message));
+        }
+        Ok(load_model(&self.run, &source, device)?.deepened(&ours.config(), device))
+    }
 }
 
 /// Shapes of the model, as in docs/MODEL.md.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct ModelShape {
@@ -410,6 +435,9 @@ pub fn train(
     let mut model = config.model.config().init(&device);
     let mut optim = optimizer(&config.optimizer);
     let mut state = TrainState::default();
+    if let Some(initial) = config.initial.as_ref().filter(|_| !folder.join("state.json").exists()) {
+        model = initial.load(config, &device)?;
+    }
     if folder.join("state.json").exists() {
         state = load_state(folder)?;
         model = load_model(folder, config, &device)?;

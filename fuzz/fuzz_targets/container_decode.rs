@@ -31,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         original_checksum: Checksum([0; 8]),
         content: Content::Jpeg(lmcodec::container::JpegContent {
             model: synthetic::model().id(),
+            estimation: lmcodec::Estimation::Secondary,
             side: side.to_vec(),
             rows_per_segment: 1 << 16,
         }),

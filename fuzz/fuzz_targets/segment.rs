@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
 use lmcodec_entropy::llama::Isa;
-use lmcodec_entropy::segment::SegmentCoder;
+use lmcodec_entropy::segment::{Estimation, SegmentCoder};
 
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         *value = values.next().unwrap_or(0);
     }
     let model = synthetic::model();
-    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect()).expect("a fitting model");
+    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary).expect("a fitting model");
     let mut sink = RangeEncoder::new();
     coder.encode(&mut truth.clone(), &mut sink);
     let coded = sink.finish();

@@ -8,7 +8,8 @@ use clap::Args;
 use lmcodec::models::folders;
 use lmcodec::sniff::{self, Kind};
 use lmcodec::{
-    CodesMedium, CodesOptions, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode, encode_codes, store,
+    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode,
+    encode_codes, store,
 };
 use serde_json::json;
 
@@ -42,6 +43,9 @@ pub(crate) struct Encode {
     /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
+    /// How much work a photo is worth: models of growing size; decoding takes as long as encoding
+    #[arg(short, long, value_name = "LEVEL", default_value_t)]
+    effort: Effort,
     /// Do not decode the result and compare before reporting success
     #[arg(long)]
     no_verify: bool,
@@ -51,7 +55,7 @@ pub(crate) struct Encode {
     /// Chroma subsampling of images that are not JPEG files yet
     #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
     subsampling: String,
-    /// Model file to encode with, instead of the embedded one: a frame Llama, or a head set whose backbone lies beside it or
+    /// Model file to encode with, instead of the embedded one of the effort: a frame Llama, or a head set whose backbone lies beside it or
     /// in a model folder
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -134,6 +138,7 @@ impl Encode {
         let extension = self.codes.extension();
         let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
         let options = EncodeOptions {
+            effort: self.effort,
             model: self
                 .model
                 .as_deref()

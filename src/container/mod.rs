@@ -8,6 +8,7 @@ mod varint;
 
 use std::ops::Range;
 
+use lmcodec_entropy::segment::Estimation;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -27,6 +28,7 @@ const JPEG_MODELLED: u8 = 2;
 const SEQUENCE_JPEG: u8 = 3;
 const VQ_CODES: u8 = 4;
 const RVQ_CODES: u8 = 5;
+const JPEG_REFINED: u8 = 6;
 /// Least bytes of an entry of the segment table: a length of one byte, a CRC of four.
 const LEAST_ENTRY: usize = 5;
 
@@ -57,6 +59,8 @@ pub enum Compressor {
 pub struct JpegContent {
     /// The model.
     pub model: ModelId,
+    /// Whose probabilities the coefficients are coded with.
+    pub estimation: Estimation,
     /// Serialized side information (`lmcodec_codecs::jpeg::SideInformation`).
     pub side: Vec<u8>,
     /// MCU rows of every segment but the last, which has the rest; at least 1.
@@ -124,7 +128,10 @@ impl Header {
         out.push(match &self.content {
             Content::Stored(Compressor::Raw) => STORED_RAW,
             Content::Stored(Compressor::Brotli) => STORED_BROTLI,
-            Content::Jpeg(_) => JPEG_MODELLED,
+            Content::Jpeg(jpeg) => match jpeg.estimation {
+                Estimation::Model => JPEG_MODELLED,
+                Estimation::Secondary => JPEG_REFINED,
+            },
             Content::SequenceJpeg(_) => SEQUENCE_JPEG,
             Content::Codes(codes) => match codes.medium {
                 CodeMedium::Vq { .. } => VQ_CODES,
@@ -203,8 +210,9 @@ impl Header {
         let (content, count) = match kind {
             STORED_RAW => (Content::Stored(Compressor::Raw), 1),
             STORED_BROTLI => (Content::Stored(Compressor::Brotli), 1),
-            JPEG_MODELLED => {
-                let (jpeg, count) = read_jpeg(&mut reader)?;
+            JPEG_MODELLED | JPEG_REFINED => {
+                let estimation = if kind == JPEG_REFINED { Estimation::Secondary } else { Estimation::Model };
+                let (jpeg, count) = read_jpeg(&mut reader, estimation)?;
                 (Content::Jpeg(jpeg), count)
             }
             SEQUENCE_JPEG => {
@@ -227,7 +235,7 @@ impl Header {
                 return Err(Error::Unsupported {
                     what: "content",
                     found: other.to_string(),
-                    supported: format!("{STORED_RAW}..={RVQ_CODES}"),
+                    supported: format!("{STORED_RAW}..={JPEG_REFINED}"),
                 });
             }
         };
@@ -291,7 +299,7 @@ fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
     usize::try_from(value).map_err(|_| Error::malformed(start, format!("{what} of {value}")))
 }
 
-fn read_jpeg(reader: &mut HeaderReader<'_>) -> Result<(JpegContent, usize), Error> {
+fn read_jpeg(reader: &mut HeaderReader<'_>, estimation: Estimation) -> Result<(JpegContent, usize), Error> {
     let model = ModelId(reader.array("the model's SHA-256")?);
     let side = length(reader, "the side information's length")?;
     let side = reader.take(side, "the side information")?.to_vec();
@@ -301,7 +309,7 @@ fn read_jpeg(reader: &mut HeaderReader<'_>) -> Result<(JpegContent, usize), Erro
     let rows_per_segment =
         rows_per_segment.ok_or_else(|| Error::malformed(start, format!("segments of {rows} rows of MCUs")))?;
     let count = length(reader, "the number of segments")?;
-    Ok((JpegContent { model, side, rows_per_segment }, count))
+    Ok((JpegContent { model, estimation, side, rows_per_segment }, count))
 }
 
 #[cfg(test)]
@@ -313,7 +321,12 @@ mod tests {
         Header {
             original_length: 1234,
             original_checksum: Checksum([7; 8]),
-            content: Content::Jpeg(JpegContent { model: ModelId([9; 16]), side: vec![1, 2, 3], rows_per_segment: 64 }),
+            content: Content::Jpeg(JpegContent {
+                model: ModelId([9; 16]),
+                estimation: Estimation::Secondary,
+                side: vec![1, 2, 3],
+                rows_per_segment: 64,
+            }),
             payloads: vec![Payload { length: 900, crc: 5 }],
         }
     }
@@ -366,7 +379,7 @@ mod tests {
             side in proptest::collection::vec(any::<u8>(), 0..300),
             rows_per_segment in 1u32..,
             payloads in proptest::collection::vec((0..usize::MAX / 2, any::<u32>()), 1..20),
-            kind in 0..6,
+            kind in 0..7,
             (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), any::<bool>()),
             vocabularies in proptest::collection::vec(1u32..=65_536, 1..9),
         ) {
@@ -374,7 +387,12 @@ mod tests {
             let content = match kind {
                 0 => Content::Stored(Compressor::Raw),
                 1 => Content::Stored(Compressor::Brotli),
-                2 => Content::Jpeg(JpegContent { model: ModelId(model), side, rows_per_segment }),
+                2 | 6 => Content::Jpeg(JpegContent {
+                    model: ModelId(model),
+                    estimation: if kind == 6 { Estimation::Secondary } else { Estimation::Model },
+                    side,
+                    rows_per_segment,
+                }),
                 5 => Content::SequenceJpeg(SequenceJpegContent {
                     model: ModelReference { id: ModelId(model), name: "größe".into() },
                     side,

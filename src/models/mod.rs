@@ -97,7 +97,7 @@ impl Model {
         Ok(Self { name, weights: Weights::Sequence(Box::new(SequenceModel { llama, arrangement })) })
     }
 
-    fn embedded(model: &'static EmbeddedModel) -> Arc<Self> {
+    pub(crate) fn embedded(model: &'static EmbeddedModel) -> Arc<Self> {
         Arc::new(Self { name: model.name.into(), weights: Weights::Embedded(model.get()) })
     }
 
@@ -195,7 +195,7 @@ impl Model {
 
 /// Names and SHA-256 of the embedded models.
 pub fn embedded_models() -> Vec<(String, String)> {
-    weights::embedded().iter().map(Model::embedded).map(|model| (model.name.clone(), model.sha256())).collect()
+    weights::embedded().iter().map(|model| (model.name.to_owned(), model.sha256.to_owned())).collect()
 }
 
 /// The embedded model that [`encode`](crate::encode()) uses unless told otherwise; loaded at the first call.
@@ -269,9 +269,9 @@ impl ModelRegistry {
             loaded.push(Arc::clone(&model));
             return Ok(model);
         }
-        let embedded = weights::embedded().iter().map(Model::embedded);
-        let models = self.added.iter().cloned().chain(embedded);
-        let mut looked_in: Vec<String> = models.map(|model| format!("{} ({}…)", model.name, model.id())).collect();
+        let added = self.added.iter().map(|model| format!("{} ({}…)", model.name, model.id()));
+        let embedded = weights::embedded().iter().map(|model| format!("{} ({}…)", model.name, &model.sha256[..32]));
+        let mut looked_in: Vec<String> = added.chain(embedded).collect();
         looked_in.extend(self.folders.iter().map(|folder| format!("folder {}", folder.display())));
         Err(Error::UnknownModel { id, name: name.filter(|name| !name.is_empty()).map(str::to_owned), looked_in })
     }

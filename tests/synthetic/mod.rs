@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use lmcodec::{CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Model, ModelRegistry};
+use lmcodec::{CodesMedium, CodesOptions, DecodeOptions, Effort, EncodeOptions, Model, ModelRegistry};
 use lmcodec_codecs::codes::{self, ByteOrder, CodeArray, CodeSide, ElementType};
 use lmcodec_codecs::jpeg::{self, PixelFormat, Subsampling, encode_planes};
 use lmcodec_entropy::arrangement::flat::FlatArrangement;
@@ -62,6 +62,19 @@ pub fn jpeg_files() -> Vec<(&'static str, Vec<u8>)> {
         ("trailing-bytes", appended),
         ("truncated", truncated),
     ]
+}
+
+/// The files behind the golden `.ljpg` files, with their names: all of [`jpeg_files`] as the first version coded them, and the
+/// kinds that differ most at every effort.
+#[allow(dead_code)]
+pub fn golden_jpeg_files() -> Vec<(String, Option<Effort>, Vec<u8>)> {
+    let mut files: Vec<_> = jpeg_files().into_iter().map(|(name, file)| (name.to_owned(), None, file)).collect();
+    for effort in Effort::ALL {
+        let kinds =
+            jpeg_files().into_iter().filter(|(name, _)| ["gray", "color-420", "quality-98", "tall"].contains(name));
+        files.extend(kinds.map(|(name, file)| (format!("{effort}-{name}"), Some(effort), file)));
+    }
+    files
 }
 
 /// A tiny model with random weights: it codes everything and compresses nothing, but it is fast.

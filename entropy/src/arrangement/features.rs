@@ -18,6 +18,12 @@ use super::reference::{ReferencePlane, ZIGZAG};
 pub const BACKBONE_FEATURES: usize = 864;
 /// Length of a coefficient step's feature vector.
 pub const STEP_FEATURES: usize = 32;
+/// Place of the neighbours' magnitude at the same frequency among the step features.
+pub(crate) const NEIGHBOURS_FEATURE: usize = 20;
+/// Place of the magnitude of the lower frequencies beside, in the same block, among the step features.
+pub(crate) const BESIDE_FEATURE: usize = 24;
+/// Place of the sum of all AC magnitudes among the DC features.
+pub(crate) const DC_MAGNITUDE_FEATURE: usize = 17;
 /// Length of the DC stage's feature vector.
 pub const DC_FEATURES: usize = 24;
 

@@ -1,7 +1,7 @@
 //! Integer logarithms: how values of very different size become features.
 
 /// log2(n) in Q16 for n ≥ 1, rounded down to the last bit of the squaring recurrence (no floats).
-const fn log2_q16(n: u32) -> u32 {
+pub(crate) const fn log2_q16(n: u32) -> u32 {
     let exponent = 31 - n.leading_zeros();
     // Mantissa in [1, 2) as Q31.
     let mut mantissa = (n as u64) << (31 - exponent);

@@ -136,7 +136,7 @@ fn read_logits(file: &mut TensorReader, name: &str, inputs: usize, symbols: usiz
 
 fn find<'a>(hash: &str, backbones: &[&'a FrameLlama]) -> Result<&'a FrameLlama, ModelError> {
     let is = |model: &FrameLlama| model.sha256().iter().map(|b| format!("{b:02x}")).collect::<String>() == hash;
-    let embedded = || weights::embedded().iter().map(|m| m.get()).find(|m| is(m));
+    let embedded = || weights::embedded().iter().find(|m| m.sha256 == hash).map(|m| m.get());
     let found = backbones.iter().copied().find(|m| is(m)).or_else(embedded);
     found.ok_or_else(|| ModelError::MissingBackbone { sha256: hash.to_owned() })
 }

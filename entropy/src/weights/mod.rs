@@ -8,8 +8,10 @@ use crate::llama::FrameLlama;
 
 /// A model that is part of the program.
 pub struct EmbeddedModel {
-    /// Its name in reports.
+    /// Its name in reports, and the effort that uses it.
     pub name: &'static str,
+    /// SHA-256 of the model file in hexadecimal.
+    pub sha256: &'static str,
     /// The model file (docs/MODEL.md).
     pub bytes: &'static [u8],
     loaded: LazyLock<FrameLlama>,
@@ -25,11 +27,26 @@ impl EmbeddedModel {
     }
 }
 
-static EMBEDDED: [EmbeddedModel; 1] = [EmbeddedModel {
-    name: "default",
-    bytes: include_bytes!("default.safetensors"),
-    loaded: LazyLock::new(|| load(EMBEDDED[0].bytes)),
-}];
+static EMBEDDED: [EmbeddedModel; 3] = [
+    EmbeddedModel {
+        name: "default",
+        sha256: "f4fc6d0cb138d1d48f4e627d05a0c1f604e5f84ea6fb08a48126de83970b731b",
+        bytes: include_bytes!("default.safetensors"),
+        loaded: LazyLock::new(|| load(EMBEDDED[0].bytes)),
+    },
+    EmbeddedModel {
+        name: "fast",
+        sha256: "ad8d0541eaf6fe19f75c9b10122d6a5962afc7ff7bfab561d3368145f867f8f4",
+        bytes: include_bytes!("fast.safetensors"),
+        loaded: LazyLock::new(|| load(EMBEDDED[1].bytes)),
+    },
+    EmbeddedModel {
+        name: "best",
+        sha256: "",
+        bytes: include_bytes!("best.safetensors"),
+        loaded: LazyLock::new(|| load(EMBEDDED[2].bytes)),
+    },
+];
 
 fn load(bytes: &[u8]) -> FrameLlama {
     FrameLlama::from_bytes(bytes).expect("embedded models are valid")
@@ -45,9 +62,20 @@ pub fn default_model() -> &'static EmbeddedModel {
     &EMBEDDED[0]
 }
 
+/// The model of the lowest effort.
+pub fn fast_model() -> &'static EmbeddedModel {
+    &EMBEDDED[1]
+}
+
+/// The model of the highest effort.
+pub fn best_model() -> &'static EmbeddedModel {
+    &EMBEDDED[2]
+}
+
 /// The embedded model whose SHA-256 begins with `prefix`.
 pub fn by_sha256(prefix: &[u8]) -> Option<&'static EmbeddedModel> {
-    EMBEDDED.iter().find(|m| m.get().sha256().starts_with(prefix))
+    let prefix: String = prefix.iter().map(|byte| format!("{byte:02x}")).collect();
+    EMBEDDED.iter().find(|m| m.sha256.starts_with(&prefix))
 }
 
 #[cfg(test)]
@@ -59,6 +87,7 @@ mod tests {
         for model in embedded() {
             crate::segment::check_model(model.get()).expect("the arrangement of this version");
             let hash = model.get().sha256();
+            assert_eq!(hash.map(|byte| format!("{byte:02x}")).concat(), model.sha256, "{}", model.name);
             assert_eq!(by_sha256(&hash[..16]).map(|m| m.name), Some(model.name));
         }
         assert!(by_sha256(&[0; 32]).is_none());

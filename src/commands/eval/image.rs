@@ -11,7 +11,7 @@ use lmcodec_eval::image::source::{ImageSet, SourceError};
 use lmcodec_eval::peers::{installed_recompressors, missing_peers};
 use lmcodec_eval::recompression::Recompressor;
 
-use super::lmcodec_codec::{LmcodecCodec, as_process};
+use super::lmcodec_codec::Own;
 use super::outputs::{ReportFolder, json};
 use super::sets::parse_set;
 use super::{OrExit, progress_bar};
@@ -44,9 +44,8 @@ pub(super) struct ImageArgs {
     /// Title of the report
     #[arg(long, default_value = "Rate and distortion of image codecs")]
     title: String,
-    /// Model file of lmcodec, instead of the embedded model
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    own: Own,
     /// Images worked on side by side
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -71,8 +70,10 @@ impl ImageArgs {
             programs: !self.no_programs,
             only_420: self.only_420,
         });
-        let own = LmcodecCodec::new(self.model.as_deref())?;
-        let mut recompressors: Vec<Box<dyn Recompressor>> = vec![Box::new(as_process(&own, self.model.as_deref())?)];
+        let own = self.own.codecs()?;
+        let processes = self.own.processes()?;
+        let mut recompressors: Vec<Box<dyn Recompressor>> =
+            processes.into_iter().map(|codec| Box::new(codec) as Box<dyn Recompressor>).collect();
         if !self.no_programs {
             recompressors.extend(installed_recompressors());
             let missing = anchors.missing.iter().cloned().chain(missing_peers().into_iter().map(str::to_string));
@@ -84,7 +85,11 @@ impl ImageArgs {
             thumbnails: self.thumbnails.then_some(THUMBNAIL),
         };
         let bar = progress_bar(sets.iter().map(|s| s.files.len() as u64).sum());
-        let report = run(&sets, &anchors, &recompressors, Some(&own), &options, &|| bar.inc(1)).map_err(fault)?;
+        let report =
+            run(&sets, &anchors, &recompressors, own.first().map(|own| own as &dyn Recompressor), &options, &|| {
+                bar.inc(1)
+            })
+            .map_err(fault)?;
         bar.finish_and_clear();
         for failure in report.sets.iter().flat_map(|s| &s.failures) {
             eprintln!("lmcodec: {failure}");

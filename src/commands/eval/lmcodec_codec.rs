@@ -3,19 +3,43 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lmcodec::{DecodeOptions, EncodeOptions, Execution, Model};
+use clap::Args;
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, Execution, Model};
 use lmcodec_eval::bit_cost::{BitCost, ComponentCost};
 use lmcodec_eval::peers::{CommandLine, ExternalCodec};
 use lmcodec_eval::recompression::{CodecError, Recompressor, Store};
 
 use crate::commands::exit::{Exit, Failure};
 
+/// Which forms of lmcodec are measured.
+#[derive(Debug, Args)]
+pub(super) struct Own {
+    /// Effort levels of lmcodec.
+    #[arg(long = "effort", value_name = "LEVEL,..", value_delimiter = ',', default_value = "default")]
+    efforts: Vec<Effort>,
+    /// Model file of lmcodec, instead of the embedded model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+}
+
+impl Own {
+    pub(super) fn codecs(&self) -> Result<Vec<LmcodecCodec>, lmcodec::Error> {
+        self.efforts.iter().map(|&effort| LmcodecCodec::new(effort, self.model.as_deref())).collect()
+    }
+
+    /// Each as a process of its own.
+    pub(super) fn processes(&self) -> Result<Vec<ExternalCodec>, Failure> {
+        self.codecs()?.iter().map(|codec| as_process(codec, self.model.as_deref())).collect()
+    }
+}
+
 /// lmcodec with one model.
 #[derive(Debug, Clone)]
 pub(super) struct LmcodecCodec {
+    name: String,
     version: String,
     facts: BTreeMap<String, String>,
     encode: EncodeOptions,
@@ -23,25 +47,29 @@ pub(super) struct LmcodecCodec {
 }
 
 impl LmcodecCodec {
-    /// The embedded model, or the one in the file `model`.
-    pub(super) fn new(model: Option<&Path>) -> Result<Self, lmcodec::Error> {
+    /// The embedded model of an effort, or the one in the file `model`.
+    pub(super) fn new(effort: Effort, model: Option<&Path>) -> Result<Self, lmcodec::Error> {
         let model = match model {
             Some(path) => Arc::new(Model::from_file(path)?),
-            None => lmcodec::default_model(),
+            None => effort.model(),
         };
         let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
         let facts = [("model", model.name().to_string()), ("model SHA-256", model.sha256())];
         let facts = facts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
         let execution = Execution { threads: Some(NonZeroUsize::MIN), ..Execution::default() };
-        let encode = EncodeOptions { model: Some(model), verify: false, execution, ..EncodeOptions::default() };
+        let encode = EncodeOptions { effort, model: Some(model), verify: false, execution, ..EncodeOptions::default() };
         let decode = encode.decode_options();
-        Ok(Self { version, facts, encode, decode })
+        let name = match effort {
+            Effort::Default => "lmcodec".to_string(),
+            other => format!("lmcodec-{other}"),
+        };
+        Ok(Self { name, version, facts, encode, decode })
     }
 }
 
 impl Recompressor for LmcodecCodec {
     fn name(&self) -> &str {
-        "lmcodec"
+        &self.name
     }
 
     fn version(&self) -> &str {
@@ -75,18 +103,22 @@ impl Recompressor for LmcodecCodec {
     }
 }
 
-/// A codec of this project by its name in tables: `lmcodec`, or `store`, which shows what the measuring itself costs.
+/// A codec of this project by its name in tables: `lmcodec`, `lmcodec-fast`, `lmcodec-best`, or `store`, which shows what the measuring itself costs.
 pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn Recompressor>, Failure> {
-    match name {
-        "lmcodec" => Ok(Box::new(LmcodecCodec::new(model)?)),
-        "store" => Ok(Box::new(Store)),
-        _ => Err(Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec or store"))),
-    }
+    let effort = match name {
+        "store" => return Ok(Box::new(Store)),
+        "lmcodec" => Some(Effort::Default),
+        _ => name.strip_prefix("lmcodec-").and_then(|level| level.parse().ok()),
+    };
+    let unknown = || {
+        Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec, lmcodec-fast, lmcodec-best or store"))
+    };
+    Ok(Box::new(LmcodecCodec::new(effort.ok_or_else(unknown)?, model)?))
 }
 
 /// A codec of this project as a process of its own, whose seconds and memory can be told apart:
 /// `lmcodec eval codec NAME encode|decode IN OUT`.
-pub(super) fn as_process(codec: &dyn Recompressor, model: Option<&Path>) -> Result<ExternalCodec, Failure> {
+fn as_process(codec: &dyn Recompressor, model: Option<&Path>) -> Result<ExternalCodec, Failure> {
     let io = |error: std::io::Error| Failure::new(Exit::Io, error.to_string());
     let program = std::env::current_exe().map_err(io)?;
     // The process runs in a folder of its own.

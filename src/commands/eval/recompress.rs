@@ -10,7 +10,7 @@ use lmcodec_eval::peers_csv;
 use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
 use lmcodec_eval::recompression_document::document;
 
-use super::lmcodec_codec::LmcodecCodec;
+use super::lmcodec_codec::Own;
 use super::sets::parse_set;
 use super::{OrExit, outputs, progress_bar, read};
 use crate::commands::exit::{Exit, Failure};
@@ -30,9 +30,8 @@ pub(super) struct RecompressArgs {
     /// Leave lmcodec itself out.
     #[arg(long)]
     no_lmcodec: bool,
-    /// Model file of lmcodec, instead of the embedded model.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    own: Own,
     /// Write the table as JSON (`-`: stdout; the default if no output is named).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -64,7 +63,7 @@ impl RecompressArgs {
         };
         let sets = self.sets.iter().map(|(name, folder)| SourceSet::from_folder(name, folder));
         let sets = sets.collect::<Result<Vec<_>, _>>().or_exit(Exit::Io)?;
-        let own = if self.no_lmcodec { None } else { Some(LmcodecCodec::new(self.model.as_deref())?) };
+        let own = if self.no_lmcodec { Vec::new() } else { self.own.codecs()? };
         let peers = if self.peers { installed_recompressors() } else { Vec::new() };
         if self.peers {
             for name in missing_peers() {

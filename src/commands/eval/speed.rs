@@ -7,7 +7,7 @@ use clap::Args;
 use lmcodec_eval::peers::installed_peers;
 use lmcodec_eval::speed::{SpeedReport, measure_speed};
 
-use super::lmcodec_codec::{LmcodecCodec, as_process};
+use super::lmcodec_codec::Own;
 use super::{OrExit, outputs, progress_bar, read};
 use crate::commands::exit::{Exit, Failure};
 
@@ -23,9 +23,8 @@ pub(super) struct SpeedArgs {
     /// Codec that ratios are against.
     #[arg(long, default_value = "jpegtran-arithmetic")]
     anchor: String,
-    /// Model file of lmcodec, instead of the embedded model.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    own: Own,
     /// Leave lmcodec itself out.
     #[arg(long)]
     no_lmcodec: bool,
@@ -38,8 +37,7 @@ impl SpeedArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut codecs = Vec::new();
         if !self.no_lmcodec {
-            let model = self.model.as_deref();
-            codecs.push(as_process(&LmcodecCodec::new(model)?, model)?);
+            codecs.extend(self.own.processes()?);
         }
         codecs.extend(installed_peers());
         let files = self
