@@ -283,7 +283,9 @@ fn latents_go_through_all_anchors_and_into_the_papers_tables() {
     assert!(run(&["--medium", "rvq", "--codebook", "16", "--layers", "3"], 2).contains("3 layers of 2"));
     run(&["--medium", "vq", "--codebook", "16", "--layers", "1"], 2);
     npy(&file, "<f4", "2,", &[0; 8]);
-    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("expected integers"));
+    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("codes are integers"));
+    npy(&file, "<i2", "2,", &[1, 0, 255, 255]);
+    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("element [1] is -1"));
     std::fs::write(&file, "no array").unwrap();
     run(&["--medium", "vq", "--codebook", "16"], 4);
 }
