@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use lmcodec_eval::bd_rate::{BdDelta, LOW_OVERLAP, Method, bd_quality, bd_rate};
+use lmcodec_eval::bd_rate::{BdDelta, BdError, LOW_OVERLAP, Method, Side, bd_quality, bd_rate};
 use lmcodec_eval::rate_points::RateCurve;
 use serde::Serialize;
 
@@ -61,13 +61,17 @@ impl BdRateArgs {
             MethodName::Pchip => Method::Pchip,
             MethodName::Akima => Method::Akima,
         };
+        let fault = |error: BdError| {
+            let path = if error.side() == Side::Anchor { &self.anchor } else { &self.test };
+            Failure::new(Exit::Malformed, format!("{}: {error}", path.display()))
+        };
         let answer = Answer {
             anchor: &anchor.name,
             test: &test.name,
             metric: &self.metric,
             method,
-            bd_rate: bd_rate(&a, &t, method).or_exit(Exit::Malformed)?,
-            bd_quality: bd_quality(&a, &t, method).or_exit(Exit::Malformed)?,
+            bd_rate: bd_rate(&a, &t, method).map_err(fault)?,
+            bd_quality: bd_quality(&a, &t, method).map_err(fault)?,
         };
         if self.json {
             return outputs::write(Path::new("-"), &outputs::json(&answer)?, false);
