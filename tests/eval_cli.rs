@@ -225,7 +225,7 @@ fn image_report_is_whole_without_other_programs() {
     let renamed = path(&dir, "renamed.json");
     std::fs::write(&renamed, file("report.json").replace("\"name\": \"tiny\"", "\"name\": \"second\"")).unwrap();
     expect(&["render", &json, &renamed, "-o", &both, "--title", "Two"], 0);
-    assert!(expect(&["render", &json, &json, "-o", &path(&dir, "none")], 2).1.contains("a set called tiny"));
+    assert!(expect(&["render", &json, &json, "-o", &path(&dir, "none")], 2).1.contains("two sets are called tiny"));
     assert!(std::fs::read_to_string(Path::new(&both).join("report.md")).unwrap().contains("4 images in the 2 sets"));
     assert!(expect(&["render", &curve, "-o", &path(&dir, "none")], 4).1.contains("tiny-jpeg-420.json"));
 
@@ -248,6 +248,10 @@ fn bad_input_is_named() {
     assert!(image("s=/no/such/folder", &[], 3).contains("/no/such/folder"));
     assert!(image(&set, &["--qualities", "50,20"], 2).contains("rise"));
     image("nonsense", &[], 2);
+    assert!(image(&set, &["--set", &set], 2).contains("two sets are called s"));
+    assert!(expect(&["paper", "--results", &path(&dir, ""), "-o", &out], 3).1.contains("no result file"));
+    std::fs::write(dir.path().join("text.jpg"), "no image").unwrap();
+    assert!(expect(&["speed", &path(&dir, "text.jpg")], 4).1.contains("text.jpg"));
     std::fs::write(dir.path().join("a.png"), "no image").unwrap();
     assert!(image(&set, &[], 4).contains("a.png"));
 

@@ -7,7 +7,7 @@ use lmcodec_eval::bd_rate::{BdDelta, BdError, LOW_OVERLAP, Method, Side, bd_qual
 use lmcodec_eval::rate_points::RateCurve;
 use serde::Serialize;
 
-use super::{OrExit, outputs, read};
+use super::{outputs, read};
 use crate::commands::exit::{Exit, Failure};
 
 /// Average difference between two rate-quality curves (CompressAI-shaped JSON).
@@ -54,8 +54,11 @@ impl BdRateArgs {
                 .map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))
         };
         let (anchor, test) = (read(&self.anchor)?, read(&self.test)?);
-        let a = anchor.points(&self.metric).or_exit(Exit::Malformed)?;
-        let t = test.points(&self.metric).or_exit(Exit::Malformed)?;
+        let points = |curve: &RateCurve, path: &Path| {
+            let points = curve.points(&self.metric);
+            points.map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))
+        };
+        let (a, t) = (points(&anchor, &self.anchor)?, points(&test, &self.test)?);
         let method = match self.method {
             MethodName::Cubic => Method::Cubic,
             MethodName::Pchip => Method::Pchip,

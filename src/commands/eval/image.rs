@@ -14,7 +14,7 @@ use lmcodec_eval::recompression::Recompressor;
 use super::lmcodec_codec::{LmcodecCodec, as_process};
 use super::outputs::{ReportFolder, json};
 use super::progress_bar;
-use super::sets::parse_set;
+use super::sets::{distinct_names, parse_set};
 use crate::commands::exit::{Exit, Failure};
 
 /// Rate-distortion report on folders of images: lmcodec, JPEG in its variants, and the codecs on the PATH, in one run.
@@ -60,6 +60,7 @@ const THUMBNAIL: u32 = 96;
 
 impl ImageArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        distinct_names(self.sets.iter().map(|s| s.0.as_str()))?;
         if !self.qualities.is_sorted_by(|a, b| a < b) {
             return Err(Failure::new(Exit::Usage, "--qualities must rise strictly, such as 20,50,80"));
         }

@@ -10,6 +10,7 @@ use lmcodec_eval::image::report::{ImageReport, KIND};
 use lmcodec_eval::speech::document::{self as speech, SpeechReport};
 
 use super::outputs::ReportFolder;
+use super::sets::distinct_names;
 use super::{OrExit, read};
 use crate::commands::exit::{Exit, Failure};
 
@@ -52,7 +53,7 @@ impl RenderArgs {
             whole.peak_bytes = whole.peak_bytes.max(next.peak_bytes);
             whole.sets.extend(next.sets);
         }
-        same_names(whole.sets.iter().map(|s| s.name.as_str()))?;
+        distinct_names(whole.sets.iter().map(|s| s.name.as_str()))?;
         if let Some(title) = &self.title {
             whole.title.clone_from(title);
         }
@@ -71,7 +72,7 @@ impl RenderArgs {
             }
             whole.sets.extend(next.sets);
         }
-        same_names(whole.sets.iter().map(|s| s.0.as_str()))?;
+        distinct_names(whole.sets.iter().map(|s| s.0.as_str()))?;
         let document = whole.document();
         folder.write(&whole, &tables(&document), &document)
     }
@@ -82,20 +83,9 @@ fn other_environment() -> Failure {
     Failure::new(Exit::Usage, message)
 }
 
-/// Two sets of one name could not be told apart.
-fn same_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let mut seen = Vec::new();
-    for name in names {
-        if seen.contains(&name) {
-            return Err(Failure::new(Exit::Usage, format!("two of the reports have a set called {name}")));
-        }
-        seen.push(name);
-    }
-    Ok(())
-}
-
 fn parse(path: &Path, bytes: &[u8]) -> Result<ImageReport, Failure> {
     let fault = |what: String| Failure::new(Exit::Malformed, format!("{}: {what}", path.display()));
-    let report: ImageReport = serde_json::from_slice(bytes).map_err(|e| fault(e.to_string()))?;
+    let report: ImageReport = serde_json::from_slice(bytes)
+        .map_err(|e| fault(format!("no report of `eval image`, nor are all files reports of `eval speech`: {e}")))?;
     if report.kind != KIND { Err(fault(format!("a file of kind {:?}, not {KIND}", report.kind))) } else { Ok(report) }
 }

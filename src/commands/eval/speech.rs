@@ -15,7 +15,7 @@ use lmcodec_eval::speech::evaluation::{SpeechEvaluationError, Utterance};
 use lmcodec_eval::speech::{Listeners, evaluate_speech};
 
 use super::outputs::ReportFolder;
-use super::sets::parse_set;
+use super::sets::{distinct_names, parse_set};
 use super::{OrExit, progress_bar};
 use crate::commands::exit::{Exit, Failure};
 
@@ -47,6 +47,7 @@ pub(super) struct SpeechArgs {
 
 impl SpeechArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        distinct_names(self.sets.iter().map(|s| s.0.as_str()))?;
         let folder = ReportFolder::new(&self.out, self.force)?;
         let mut sets = Vec::new();
         for (name, path) in &self.sets {
