@@ -94,6 +94,41 @@ fn speed_pairs_processes_of_this_command() {
     assert!(matches!(measure_speed(&codecs, &text, 1, "", &|| ()), Err(SpeedError::NoSize { .. })));
 }
 
+/// The words of LibriSpeech's lists, a recogniser that always says the same, and ViSQOL's way of printing.
+#[cfg(unix)]
+#[test]
+fn speech_is_listened_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let chapter = dir.path().join("84/121");
+    std::fs::create_dir_all(&chapter).unwrap();
+    for i in 0..3 {
+        let samples: Vec<i16> =
+            (0..8000).map(|n| ((n as f64 * (0.04 + 0.01 * i as f64)).sin() * 8000.0) as i16).collect();
+        let wave = lmcodec_eval::speech::waveform::Waveform { sample_rate: 16000, samples };
+        std::fs::write(chapter.join(format!("84-121-000{i}.wav")), wave.to_wav().unwrap()).unwrap();
+    }
+    let list = "84-121-0000 ONE TWO\n84-121-0001 ONE TWO THREE\n84-121-0002 FOUR\n";
+    std::fs::write(chapter.join("84-121.trans.txt"), list).unwrap();
+    let (set, out) = (format!("s={}", dir.path().display()), path(&dir, "out"));
+    let visqol = "printf 'MOS-LQO: 4.25\\nVNSIM: 0.9 %s %s\\n' {reference} {degraded}";
+    let recogniser = "sh -c 'echo One, two.' {degraded}";
+    let arguments =
+        ["speech", "--set", &set, "-o", &out, "--limit", "2", "--visqol", visqol, "--recogniser", recogniser];
+    expect(&arguments, 0);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("report.json")).unwrap()).unwrap();
+    let result = &report["sets"][0][1];
+    // The first and the second of three are taken; one word of five is missed.
+    assert_eq!(result["source"]["word_errors"], serde_json::json!({"errors": 1, "reference_words": 5}));
+    assert_eq!(result["codecs"][0]["mean_visqol_mos_lqo"], 4.25);
+    assert_eq!(result["codecs"][0]["per_utterance"][0]["transcript"], "One, two.");
+    assert_eq!(result["listeners"][1][1], "sh -c echo One, two. {degraded}");
+    let page = std::fs::read_to_string(Path::new(&out).join("report.md")).unwrap();
+    assert!(page.contains("| (source) | – | – | – | – | 4.25 | 20.00 | – | – |"), "{page}");
+    let paper = path(&dir, "paper");
+    expect(&["paper", "--results", &out, "-o", &paper], 0);
+}
+
 /// Two images of smooth colour with some texture.
 fn images(folder: &Path) {
     for (name, step) in [("a", 3), ("b", 5)] {
@@ -187,7 +222,10 @@ fn image_report_is_whole_without_other_programs() {
     expect(&["render", &json, "-o", &again], 0);
     assert_eq!(std::fs::read_to_string(Path::new(&again).join("report.html")).unwrap(), html);
     assert_eq!(std::fs::read_to_string(Path::new(&again).join("report.json")).unwrap(), file("report.json"));
-    expect(&["render", &json, &json, "-o", &both, "--title", "Two"], 0);
+    let renamed = path(&dir, "renamed.json");
+    std::fs::write(&renamed, file("report.json").replace("\"name\": \"tiny\"", "\"name\": \"second\"")).unwrap();
+    expect(&["render", &json, &renamed, "-o", &both, "--title", "Two"], 0);
+    assert!(expect(&["render", &json, &json, "-o", &path(&dir, "none")], 2).1.contains("two sets are called tiny"));
     assert!(std::fs::read_to_string(Path::new(&both).join("report.md")).unwrap().contains("4 images in the 2 sets"));
     assert!(expect(&["render", &curve, "-o", &path(&dir, "none")], 4).1.contains("tiny-jpeg-420.json"));
 
@@ -210,6 +248,10 @@ fn bad_input_is_named() {
     assert!(image("s=/no/such/folder", &[], 3).contains("/no/such/folder"));
     assert!(image(&set, &["--qualities", "50,20"], 2).contains("rise"));
     image("nonsense", &[], 2);
+    assert!(image(&set, &["--set", &set], 2).contains("two sets are called s"));
+    assert!(expect(&["paper", "--results", &path(&dir, ""), "-o", &out], 3).1.contains("no result file"));
+    std::fs::write(dir.path().join("text.jpg"), "no image").unwrap();
+    assert!(expect(&["speed", &path(&dir, "text.jpg")], 4).1.contains("text.jpg"));
     std::fs::write(dir.path().join("a.png"), "no image").unwrap();
     assert!(image(&set, &[], 4).contains("a.png"));
 
@@ -226,10 +268,15 @@ fn bad_input_is_named() {
     let null = curve("null", r#"{"bpp":[0.2,0.4],"psnr-rgb":[28,null]}"#);
     let mixed = curve("mixed", r#"{"bpp":[0.2,0.4],"psnr-rgb":[28]}"#);
     for (bad, says) in
-        [(&one, "needs at least 2"), (&falling, "not monotone"), (&null, "null"), (&mixed, "2 values of bpp")]
+        [(&one, "rate points: 1;"), (&falling, "not monotone"), (&null, "null"), (&mixed, "2 values of bpp")]
     {
         let message = expect(&["bd-rate", &good, bad], 4).1;
-        assert!(message.contains(says), "{message}");
+        assert!(message.contains(says) && message.contains(&**bad), "{message}");
+        assert!(expect(&["compare", &good, bad], 4).1.contains(says));
+    }
+    let nan = curve("nan", r#"{"bpp":[0.2,0.4],"psnr-rgb":[28,NaN]}"#);
+    for command in ["bd-rate", "compare"] {
+        assert!(expect(&[command, &nan, &good], 4).1.contains("NaN at line 1"), "{command}");
     }
     assert!(expect(&["bd-rate", &good, &path(&dir, "none.json")], 3).1.contains("none.json"));
     assert!(expect(&["bd-rate", &good, &apart], 0).0.contains("none (overlap 0.0 %; the curves do not overlap)"));
@@ -283,7 +330,9 @@ fn latents_go_through_all_anchors_and_into_the_papers_tables() {
     assert!(run(&["--medium", "rvq", "--codebook", "16", "--layers", "3"], 2).contains("3 layers of 2"));
     run(&["--medium", "vq", "--codebook", "16", "--layers", "1"], 2);
     npy(&file, "<f4", "2,", &[0; 8]);
-    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("expected integers"));
+    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("codes are integers"));
+    npy(&file, "<i2", "2,", &[1, 0, 255, 255]);
+    assert!(run(&["--medium", "vq", "--codebook", "16"], 4).contains("element [1] is -1"));
     std::fs::write(&file, "no array").unwrap();
     run(&["--medium", "vq", "--codebook", "16"], 4);
 }
@@ -309,6 +358,21 @@ fn speech_goes_through_a_lossless_codec() {
     assert!(
         std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap().contains("1 utterances, 0.0 minutes")
     );
+    // The report renders again, and is refused beside another of the same set.
+    let (json, again) = (format!("{out}/report.json"), path(&dir, "again"));
+    expect(&["render", &json, "-o", &again], 0);
+    let text = |folder: &str, name: &str| std::fs::read_to_string(Path::new(folder).join(name)).unwrap();
+    assert_eq!(text(&again, "report.html"), text(&out, "report.html"));
+    expect(&["render", &json, &json, "-o", &path(&dir, "none")], 2);
+
+    // Programs that listen: what is missing is named.
+    let none = path(&dir, "none");
+    let listen =
+        |option: &str, command: &str, code| expect(&["speech", "--set", &set, "-o", &none, option, command], code).1;
+    assert!(listen("--visqol", "no-such-program-xyz", 1).contains("--visqol: no-such-program-xyz"));
+    assert!(listen("--visqol", "visqol --degraded {degraded}", 2).contains("does not use {reference}"));
+    assert!(listen("--recogniser", "cat {degraded}", 4).contains("word error rates need transcripts"));
+    assert_eq!(report["kind"], "lmcodec-speech-report");
     std::fs::write(dir.path().join("b.flac"), "no sound").unwrap();
     assert!(expect(&["speech", "--set", &set, "-o", &path(&dir, "x")], 4).1.contains("b.flac"));
     assert!(expect(&["speech", "--set", "s=/no/such/folder", "-o", &path(&dir, "x")], 3).1.contains("/no/such/folder"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar};
+use lmcodec_codecs::codes::{self, CodesError};
 
 use crate::digest::codes_sha256;
 use crate::manifest::ManifestEntry;
@@ -25,16 +25,13 @@ pub struct CodeArray {
 /// # Errors
 /// A [`Fault`] that says what is wrong with the file.
 pub fn read_npy(bytes: &[u8]) -> Result<CodeArray, Fault> {
-    let undecodable = |message: String| Fault::new(AnomalyKind::Undecodable, message);
+    let undecodable = |error: CodesError| Fault::new(AnomalyKind::Undecodable, error.to_string());
     if bytes.is_empty() {
         return Err(Fault::new(AnomalyKind::Empty, "the file has no bytes"));
     }
-    let mut data = bytes;
-    let header = NpyHeader::from_reader(&mut data).map_err(|e| undecodable(format!("no npy file: {e}")))?;
-    let bytes = data;
-    let file = NpyFile::with_header(header, bytes);
-    let (shape, order, dtype) = (file.shape().to_vec(), file.order(), file.dtype());
-    let total = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).unwrap_or(u64::MAX);
+    let header = codes::header(bytes, None).map_err(undecodable)?;
+    let shape = &header.shape;
+    let total = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64)).unwrap_or(u64::MAX);
     if total == 0 {
         return Err(Fault::new(AnomalyKind::Empty, format!("an array of shape {shape:?} holds no codes")));
     }
@@ -42,59 +39,13 @@ pub fn read_npy(bytes: &[u8]) -> Result<CodeArray, Fault> {
         let message = format!("an array of shape {shape:?}; 1 to 4 dimensions and {MAX_CODES} codes are allowed");
         return Err(Fault::new(AnomalyKind::Size, message));
     }
-    let DType::Plain(kind) = &dtype else { return Err(undecodable(format!("element type {}", dtype.descr()))) };
-    let (TypeChar::Int | TypeChar::Uint, Some(width)) = (kind.type_char(), kind.num_bytes()) else {
-        return Err(undecodable(format!("element type {}; integers are expected", dtype.descr())));
-    };
-    if total.saturating_mul(width as u64) > bytes.len() as u64 {
-        let message = format!("{total} codes of {width} bytes stated, {} bytes there", bytes.len());
+    let (width, there) = (header.element.bytes(), bytes.len().saturating_sub(header.start));
+    if total.saturating_mul(width as u64) > there as u64 {
+        let message = format!("{total} codes of {width} bytes stated, {there} bytes there");
         return Err(Fault::new(AnomalyKind::Truncated, message));
     }
-    let values: Result<Vec<i128>, std::io::Error> = match (kind.type_char(), width) {
-        (TypeChar::Int, 1) => file.into_vec::<i8>().map(wide),
-        (TypeChar::Int, 2) => file.into_vec::<i16>().map(wide),
-        (TypeChar::Int, 4) => file.into_vec::<i32>().map(wide),
-        (TypeChar::Int, 8) => file.into_vec::<i64>().map(wide),
-        (_, 1) => file.into_vec::<u8>().map(wide),
-        (_, 2) => file.into_vec::<u16>().map(wide),
-        (_, 4) => file.into_vec::<u32>().map(wide),
-        _ => file.into_vec::<u64>().map(wide),
-    };
-    let values = values.map_err(|e| undecodable(e.to_string()))?;
-    let mut codes = Vec::with_capacity(values.len());
-    for (index, value) in values.into_iter().enumerate() {
-        let message = || undecodable(format!("code {value} at element {index}; 0 to {} are allowed", u32::MAX));
-        codes.push(u32::try_from(value).map_err(|_| message())?);
-    }
-    let dimensions: Vec<u32> = shape.iter().map(|&d| d as u32).collect();
-    if order == Order::Fortran {
-        codes = from_fortran(&dimensions, &codes);
-    }
-    Ok(CodeArray { dimensions, codes })
-}
-
-fn wide<T: Into<i128>>(values: Vec<T>) -> Vec<i128> {
-    values.into_iter().map(Into::into).collect()
-}
-
-fn from_fortran(dimensions: &[u32], codes: &[u32]) -> Vec<u32> {
-    (0..codes.len())
-        .map(|mut c| {
-            // Index in C order → digits, innermost first → index in Fortran order.
-            let mut digits = vec![0usize; dimensions.len()];
-            for (digit, &d) in digits.iter_mut().zip(dimensions).rev() {
-                *digit = c % d as usize;
-                c /= d as usize;
-            }
-            let mut stride = 1;
-            let at = digits.iter().zip(dimensions).fold(0, |at, (digit, &d)| {
-                let here = at + digit * stride;
-                stride *= d as usize;
-                here
-            });
-            codes[at]
-        })
-        .collect()
+    let codes = codes::wide_codes(bytes, &header).map_err(undecodable)?;
+    Ok(CodeArray { dimensions: shape.iter().map(|&d| d as u32).collect(), codes })
 }
 
 impl CodeArray {
@@ -156,29 +107,21 @@ pub fn entries(file: &ManifestEntry, array: &CodeArray, table: Option<&str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use npyz::WriterBuilder;
+    use lmcodec_codecs::codes::{ByteOrder, CodeSide, ElementType};
 
-    fn npy<T: npyz::Serialize + npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, data: &[T]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(shape)
-            .order(order)
-            .writer(&mut bytes)
-            .begin_nd()
-            .expect("header");
-        writer.extend(data.iter().copied()).expect("data");
-        writer.finish().expect("written");
-        bytes
+    fn npy(element: ElementType, fortran: bool, shape: &[usize], elements: &[u8]) -> Vec<u8> {
+        let side = CodeSide::numpy(element, ByteOrder::Little, fortran, shape);
+        [&side.before, elements].concat()
     }
 
     #[test]
     fn both_orders_and_all_integer_types() {
-        let c = read_npy(&npy(&[2, 3], Order::C, &[0i64, 1, 2, 3, 4, 70000])).expect("read");
+        let wide: Vec<u8> = [0i64, 1, 2, 3, 4, 70000].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let c = read_npy(&npy(ElementType::I64, false, &[2, 3], &wide)).expect("read");
         assert_eq!((c.dimensions.as_slice(), c.codes.as_slice()), (&[2, 3][..], &[0, 1, 2, 3, 4, 70000][..]));
-        let f = read_npy(&npy(&[2, 3], Order::Fortran, &[0u8, 3, 1, 4, 2, 5])).expect("read");
+        let f = read_npy(&npy(ElementType::U8, true, &[2, 3], &[0, 3, 1, 4, 2, 5])).expect("read");
         assert_eq!(f.codes, [0, 1, 2, 3, 4, 5]);
-        let f = read_npy(&npy(&[2, 2, 2], Order::Fortran, &[0i16, 4, 2, 6, 1, 5, 3, 7])).expect("read");
+        let f = read_npy(&npy(ElementType::I8, true, &[2, 2, 2], &[0, 4, 2, 6, 1, 5, 3, 7])).expect("read");
         assert_eq!(f.codes, [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(f.steps(1, 1).expect("there").codes, [4, 5, 6, 7]);
         assert!(f.steps(1, 2).is_none() && f.steps(0, 0).is_none());
@@ -186,20 +129,31 @@ mod tests {
 
     #[test]
     fn faults_name_what_is_wrong() {
-        let message = |bytes: Vec<u8>| read_npy(&bytes).map(|_| ()).map_err(|f| f.message).expect_err("a fault");
-        assert!(message(npy(&[3], Order::C, &[1i32, -2, 3])).contains("code -2 at element 1"));
-        assert!(message(npy(&[2], Order::C, &[1f32, 2.0])).contains("integers are expected"));
-        assert!(message(npy::<u8>(&[0, 4], Order::C, &[])).contains("no codes"));
-        let whole = npy(&[100], Order::C, &[7u16; 100]);
+        let fault = |bytes: &[u8]| read_npy(bytes).map(|_| ()).expect_err("a fault");
+        let negative = fault(&npy(ElementType::I8, false, &[3], &[1, 254, 3]));
+        assert!(negative.message.contains("element [1] is -2; codes are 0..4294967296"), "{}", negative.message);
+        let mut floats = npy(ElementType::I32, false, &[2], &[0; 8]);
+        let letter = floats.windows(3).position(|w| w == b"<i4").expect("the type") + 1;
+        floats[letter] = b'f';
+        assert!(fault(&floats).message.contains("`<f4`; codes are integers"));
+        assert_eq!(fault(&npy(ElementType::U8, false, &[0, 4], &[])).kind, AnomalyKind::Empty);
+        assert_eq!(fault(&npy(ElementType::U8, false, &[1; 5], &[0])).kind, AnomalyKind::Size);
+        assert_eq!(fault(&npy(ElementType::U8, false, &[1 << 20, 1 << 20], &[0])).kind, AnomalyKind::Size);
+        assert_eq!(fault(b"no array").kind, AnomalyKind::Undecodable);
+        let whole = npy(ElementType::U16, false, &[100], &[7; 200]);
         for end in 0..whole.len() {
             assert!(read_npy(&whole[..end]).is_err(), "{end}");
         }
-        assert!(message(whole[..whole.len() - 1].to_vec()).contains("100 codes of 2 bytes stated"));
+        let short = fault(&whole[..whole.len() - 1]);
+        assert_eq!(
+            (short.kind, short.message.as_str()),
+            (AnomalyKind::Truncated, "100 codes of 2 bytes stated, 199 bytes there")
+        );
     }
 
     #[test]
     fn a_table_cuts_utterances() {
-        let array = read_npy(&npy(&[5, 2], Order::C, &[0u8, 1, 2, 3, 4, 5, 6, 7, 8, 9])).expect("read");
+        let array = read_npy(&npy(ElementType::U8, false, &[5, 2], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])).expect("read");
         let file = ManifestEntry::new(Path::new("codes.npy"), "00".into());
         let rows = entries(&file, &array, Some("103-1240-0000\t0\t2\n104-7-0001\t2\t3\n")).expect("rows");
         assert_eq!(rows.len(), 2);

@@ -3,9 +3,10 @@
 //! Every kernel of the processor is measured. `linear` reports multiply–accumulates as elements a second.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lmcodec_entropy::coder::{BitCounter, Distribution, RangeDecoder, RangeEncoder};
+use lmcodec_entropy::coder::{BitCounter, Distribution, RangeDecoder, RangeEncoder, WideDistribution};
 use lmcodec_entropy::llama::testing::{KernelBench, Random, default_config, random_model};
 use lmcodec_entropy::llama::{DepthState, Engine, FrameLlama, Isa, Kernel, PlaneState, Position};
+use lmcodec_entropy::sequence::bench::SequenceKernelBench;
 use std::hint::black_box;
 
 fn isas() -> Vec<Isa> {
@@ -84,6 +85,68 @@ fn coder(c: &mut Criterion) {
     });
 }
 
+/// Linear layers of SmolLM2-135M: (name, inputs, outputs).
+const SEQUENCE_SHAPES: [(&str, usize, usize); 5] =
+    [("qkv", 576, 960), ("o_proj", 576, 576), ("gate_up", 576, 3072), ("down", 1536, 576), ("head-256", 576, 256)];
+
+fn sequence_kernels(c: &mut Criterion) {
+    for (name, inputs, outputs) in SEQUENCE_SHAPES {
+        let mut group = c.benchmark_group(format!("sequence_linear/{name}-{inputs}x{outputs}"));
+        for isa in isas() {
+            for m in [1, 16, 64] {
+                let mut bench = SequenceKernelBench::linear(inputs, outputs, m);
+                group.throughput(Throughput::Elements((inputs * outputs * m) as u64));
+                group.bench_function(BenchmarkId::new(isa.kernel().name(), m), |b| b.iter(|| bench.run(isa)));
+            }
+        }
+    }
+    let mut group = c.benchmark_group("sequence_elementwise");
+    let all = [
+        ("rms_norm-576", SequenceKernelBench::rms_norm(576)),
+        ("attend-3x64-256", SequenceKernelBench::attend(3, 64, 256)),
+        ("attend-3x64-2048", SequenceKernelBench::attend(3, 64, 2048)),
+    ];
+    for isa in isas() {
+        for (name, bench) in &all {
+            let mut bench = bench.clone();
+            group.bench_function(BenchmarkId::new(*name, isa.kernel().name()), |b| b.iter(|| bench.run(isa)));
+        }
+    }
+}
+
+/// Softmax to integer weights and the range coder, by the size of the alphabet; elements are symbols of 100.
+fn wide_coder(c: &mut Criterion) {
+    for size in [16usize, 256, 1024, 16384] {
+        let mut random = Random::new(6);
+        let logits: Vec<Vec<i32>> =
+            (0..100).map(|_| (0..size).map(|_| random.normal(200_000.0) as i32).collect()).collect();
+        let models: Vec<WideDistribution> = logits.iter().map(|l| WideDistribution::from_logits(l)).collect();
+        let symbols: Vec<usize> = (0..100).map(|_| random.below(size as u32) as usize).collect();
+        let mut group = c.benchmark_group(format!("wide_coder/{size}"));
+        group.throughput(Throughput::Elements(100));
+        let mut reused = models[0].clone();
+        group.bench_function("weights", |b| {
+            b.iter(|| {
+                logits.iter().for_each(|l| reused.set_logits(l));
+                reused.total()
+            });
+        });
+        let encode = || {
+            let mut encoder = RangeEncoder::new();
+            models.iter().zip(&symbols).for_each(|(m, &s)| m.encode(s, &mut encoder));
+            encoder.finish()
+        };
+        group.bench_function("encode", |b| b.iter(encode));
+        let bytes = encode();
+        group.bench_function("decode", |b| {
+            b.iter(|| {
+                let mut decoder = RangeDecoder::new(&bytes);
+                models.iter().map(|m| m.decode(&mut decoder)).sum::<usize>()
+            });
+        });
+    }
+}
+
 fn steps(c: &mut Criterion) {
     let config = default_config();
     let model = FrameLlama::from_bytes(&random_model(&config, 1)).expect("a valid model");
@@ -127,5 +190,5 @@ fn steps(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, linear, elementwise, coder, steps);
+criterion_group!(benches, linear, elementwise, coder, wide_coder, sequence_kernels, steps);
 criterion_main!(benches);

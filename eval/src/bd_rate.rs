@@ -102,7 +102,7 @@ pub enum BdError {
         bpp: f64,
     },
     /// Too few points for the method.
-    #[error("{side}: {found} points, {method:?} needs at least {required}")]
+    #[error("{side}: rate points: {found}; {method:?} needs at least {required}")]
     TooFewPoints {
         /// The curve.
         side: Side,
@@ -130,6 +130,18 @@ pub enum BdError {
         /// Its quality.
         high_quality: f64,
     },
+}
+
+impl BdError {
+    /// The curve that is at fault.
+    pub fn side(&self) -> Side {
+        match *self {
+            Self::NotFinite { side, .. }
+            | Self::RateNotPositive { side, .. }
+            | Self::TooFewPoints { side, .. }
+            | Self::NotMonotone { side, .. } => side,
+        }
+    }
 }
 
 /// BD-rate: the average difference of rate at the same quality, in percent of the anchor's rate.

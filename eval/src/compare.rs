@@ -9,7 +9,7 @@ use crate::bd_rate::{BdDelta, LOW_OVERLAP, Method, RatePoint, bd_quality, bd_rat
 use crate::document::{Block, Cell, Column, Document, Section, Table};
 use crate::image::bd_table::{METHODS, image_pairs};
 use crate::image::report::{Curve, ImageReport, KIND};
-use crate::rate_points::{RateCurve, RateCurveError};
+use crate::rate_points::{RateCurve, RateCurveError, json_fault};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -129,7 +129,7 @@ pub struct Interval {
 impl Input {
     /// Parses a file.
     pub fn from_json(json: &[u8]) -> Result<Self, CompareError> {
-        let value: serde_json::Value = serde_json::from_slice(json)?;
+        let value: serde_json::Value = serde_json::from_slice(json).map_err(|error| json_fault(json, error))?;
         let Some(object) = value.as_object() else {
             return Err(CompareError::Shape { found: "no object".into() });
         };

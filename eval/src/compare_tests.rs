@@ -109,6 +109,8 @@ fn says_what_cannot_be_compared() {
     let json = br#"{"name":"one","results":{"bpp":[0.2],"psnr-rgb":[30]}}"#;
     let one = Input::from_json(json).unwrap();
     let out = compare(&one, &x, (None, Some("x")), None, "psnr-rgb", &Bootstrap::default()).unwrap();
-    assert!(out[0].methods.iter().all(|m| m.bd_rate.is_none() && m.error.as_deref().unwrap().contains("1 points")));
-    assert!(document(&out).to_markdown().contains("anchor: 1 points, Pchip needs at least 2"));
+    assert!(
+        out[0].methods.iter().all(|m| m.bd_rate.is_none() && m.error.as_deref().unwrap().contains("rate points: 1;"))
+    );
+    assert!(document(&out).to_markdown().contains("anchor: rate points: 1; Pchip needs at least 2"));
 }

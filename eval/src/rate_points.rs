@@ -26,6 +26,16 @@ pub enum RateCurveError {
     /// Not JSON of the shape above.
     #[error("rate points: {0}")]
     Json(#[from] serde_json::Error),
+    /// A value that JSON has no way to write, as Python's `json` writes it.
+    #[error("{token} at line {line} column {column}: every rate point needs a number")]
+    NotANumber {
+        /// What stands there.
+        token: &'static str,
+        /// Its line, from 1.
+        line: usize,
+        /// Its column, from 1.
+        column: usize,
+    },
     /// The file has no such list.
     #[error("{name}: no list \"{metric}\" in \"results\" (there are: {found})")]
     NoMetric {
@@ -52,8 +62,11 @@ pub enum RateCurveError {
 
 impl RateCurve {
     /// Parses a curve file.
+    ///
+    /// # Errors
+    /// [`RateCurveError::Json`], [`RateCurveError::NotANumber`].
     pub fn from_json(json: &[u8]) -> Result<Self, RateCurveError> {
-        Ok(serde_json::from_slice(json)?)
+        serde_json::from_slice(json).map_err(|error| json_fault(json, error))
     }
 
     /// The points of `bpp` against `metric`, in the order of the file.
@@ -78,6 +91,21 @@ impl RateCurve {
     }
 }
 
+/// What is wrong with a file that is no JSON: NaN and infinity by name, else the parser's words.
+pub(crate) fn json_fault(json: &[u8], error: serde_json::Error) -> RateCurveError {
+    let (line, column) = (error.line(), error.column());
+    let text = json.split(|&b| b == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    // The parser stops on the token's first byte, or one later where it could begin a number or a literal.
+    for start in [column.saturating_sub(1), column.saturating_sub(2)] {
+        let rest = text.get(start..).unwrap_or_default();
+        let token = ["NaN", "Infinity", "-Infinity", "null", "nan", "inf", "-inf"].into_iter();
+        if let Some(token) = token.into_iter().find(|t| rest.starts_with(t.as_bytes())) {
+            return RateCurveError::NotANumber { token, line, column: start + 1 };
+        }
+    }
+    RateCurveError::Json(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +118,10 @@ mod tests {
         assert!(matches!(curve.points("ms-ssim"), Err(RateCurveError::NoMetric { .. })));
         assert!(matches!(curve.points("n"), Err(RateCurveError::Lengths { rates: 2, qualities: 1, .. })));
         assert!(RateCurve::from_json(b"[]").is_err());
+        for token in ["NaN", "Infinity", "-Infinity"] {
+            let json = format!("{{\"name\":\"x\",\n\"results\":{{\"bpp\":[0.5, {token}]}}}}");
+            let error = RateCurve::from_json(json.as_bytes()).unwrap_err().to_string();
+            assert_eq!(error, format!("{token} at line 2 column 24: every rate point needs a number"));
+        }
     }
 }

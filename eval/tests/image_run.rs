@@ -152,7 +152,7 @@ fn failures_are_listed_and_never_become_points() {
     let bd = set.bd.iter().find(|e| e.test == "store-420" && e.metric == "psnr-rgb" && e.error.is_none()).unwrap();
     assert!(bd.bd_rate.unwrap().value.unwrap().abs() < 1e-9 && bd.images == 2);
     let few = set.bd.iter().find(|e| e.test == "store-420" && e.error.is_some()).unwrap();
-    assert!(few.error.as_deref().unwrap().contains("2 points, Cubic needs at least 4"), "{few:?}");
+    assert!(few.error.as_deref().unwrap().contains("rate points: 2; Cubic needs at least 4"), "{few:?}");
     assert!(document(&report).to_markdown().contains("* Failed: b, jpeg-420 3: encode: too hard"));
 }
 

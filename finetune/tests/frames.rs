@@ -205,8 +205,8 @@ fn arrays_that_do_not_fit_are_refused() {
         }
     };
     assert!(message("|u1", &[2, 11], &[0; 22]).contains("does not fit"));
-    assert!(message("|u1", &[1, 12], &[0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0]).contains("code 20 at index 2"));
-    assert!(message("|i1", &[1, 12], &[255; 12]).contains("code -1 at index 0"));
+    assert!(message("|u1", &[1, 12], &[0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0]).contains("element [0, 2] is 20"));
+    assert!(message("|i1", &[1, 12], &[255; 12]).contains("element [0, 0] is -1"));
     assert!(message("<f4", &[1, 12], &[0; 48]).contains("<f4"));
     assert!(!message("|u1", &[1, 12], &[0; 3]).is_empty());
     for descr in ["<u2", "<i2", "<i4", "<i8", ">u2"] {

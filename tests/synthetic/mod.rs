@@ -115,21 +115,7 @@ pub fn decode_options() -> DecodeOptions {
 
 /// A `.npy` file as numpy writes it.
 pub fn npy(element: ElementType, fortran: bool, shape: &[usize], codes: Vec<u16>) -> Vec<u8> {
-    let (mark, letter) = (if element.bytes() == 1 { '|' } else { '<' }, &element.name()[..1]);
-    let dimensions: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let order = if fortran { "True" } else { "False" };
-    let (bytes, comma) = (element.bytes(), if shape.len() == 1 { "," } else { "" });
-    let dimensions = dimensions.join(", ") + comma;
-    let mut text = format!("{{'descr': '{mark}{letter}{bytes}', 'fortran_order': {order}, 'shape': ({dimensions}), }}");
-    while (11 + text.len()) % 64 != 0 {
-        text.push(' ');
-    }
-    let mut before = b"\x93NUMPY\x01\x00".to_vec();
-    before.extend_from_slice(&(text.len() as u16 + 1).to_le_bytes());
-    before.extend_from_slice(text.as_bytes());
-    before.push(b'\n');
-    let shape = shape.to_vec();
-    let side = CodeSide { element, order: ByteOrder::Little, fortran, shape, before, after: Vec::new() };
+    let side = CodeSide::numpy(element, ByteOrder::Little, fortran, shape);
     codes::write(&CodeArray { side, codes }).expect("writes")
 }
 

@@ -1,6 +1,6 @@
 //! Integers of every type and byte order, in C or Fortran order ⇄ codes in C order.
 
-use super::CodesError;
+use super::{CodesError, Header};
 
 /// Type of the elements in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,24 +103,36 @@ pub fn unravel(mut place: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-/// Reads all elements of `bytes`, whose length fits `shape`.
-pub(super) fn read(
-    bytes: &[u8],
-    element: ElementType,
-    order: ByteOrder,
-    shape: &[usize],
-    fortran: bool,
-) -> Result<Vec<u16>, CodesError> {
-    let width = element.bytes();
+/// An unsigned type that codes are read into.
+pub(super) trait Code: TryFrom<i128> {
+    /// One above the greatest value.
+    const END: u64;
+}
+
+impl Code for u16 {
+    const END: u64 = 1 << 16;
+}
+
+impl Code for u32 {
+    const END: u64 = 1 << 32;
+}
+
+/// Reads all elements of `bytes`, whose length fits the header's shape.
+pub(super) fn read<T: Code>(bytes: &[u8], header: &Header) -> Result<Vec<T>, CodesError> {
+    let width = header.element.bytes();
     let mut codes = Vec::with_capacity(bytes.len() / width);
     let mut push = |bytes: &[u8]| {
-        let found = value(bytes, element, order);
-        let code = u16::try_from(found).map_err(|_| CodesError::Value { index: unravel(codes.len(), shape), found })?;
+        let found = value(bytes, header.element, header.order);
+        let code = T::try_from(found).map_err(|_| CodesError::Value {
+            index: unravel(codes.len(), &header.shape),
+            found,
+            end: T::END,
+        })?;
         codes.push(code);
         Ok(())
     };
-    if fortran && !bytes.is_empty() {
-        fortran_places(shape).try_for_each(|place| push(&bytes[place * width..][..width]))?;
+    if header.fortran && !bytes.is_empty() {
+        fortran_places(&header.shape).try_for_each(|place| push(&bytes[place * width..][..width]))?;
     } else {
         bytes.chunks_exact(width).try_for_each(push)?;
     }
@@ -142,7 +154,11 @@ pub(super) fn write(
     let mut put = |place: usize, i: usize| {
         let code = u64::from(codes[i]);
         if code > element.max() {
-            return Err(CodesError::Value { index: unravel(i, shape), found: i128::from(code) });
+            return Err(CodesError::Value {
+                index: unravel(i, shape),
+                found: code.into(),
+                end: element.max().saturating_add(1),
+            });
         }
         let bytes = &mut bytes[place * width..][..width];
         match order {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{MAX_CODEBOOK, MAX_RANK};
+use super::MAX_RANK;
 
 /// Why a file of codes cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,12 +40,14 @@ pub enum CodesError {
         found: usize,
     },
     /// An element that is no code.
-    #[error("element {index:?} is {found}; codes are 0..{MAX_CODEBOOK}")]
+    #[error("element {index:?} is {found}; codes are 0..{end}")]
     Value {
         /// Its index in the array.
         index: Vec<usize>,
         /// Its value.
         found: i128,
+        /// One above the greatest code that is allowed.
+        end: u64,
     },
     /// A code that is not below its codebook's size.
     #[error("element {index:?} is {found}, which is not below the codebook size {codebook}")]

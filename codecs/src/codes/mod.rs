@@ -4,7 +4,7 @@
 //! codes in C order. Everything else of the file is [`CodeSide`]: element type, byte order, shape, and the bytes before and
 //! after the elements. The header that numpy itself would write costs nothing; other bytes go through brotli.
 //!
-//! * [`parse`] and [`write()`]: a file, and back;
+//! * [`parse`] and [`write()`]: a file, and back; [`header`] and [`wide_codes`]: a file of larger codes, one way;
 //! * `npy.rs`, `tensors.rs`: where the elements of the two kinds of file are;
 //! * `element.rs`: integers of every type ⇄ codes; `side.rs`: side information in bytes.
 
@@ -32,14 +32,19 @@ pub struct CodeArray {
     pub codes: Vec<u16>,
 }
 
-/// How elements lie in a file; what `npy.rs` and `tensors.rs` find.
-struct Found {
-    element: ElementType,
-    order: ByteOrder,
-    fortran: bool,
-    shape: Vec<usize>,
-    /// Offset of the first element.
-    start: usize,
+/// How the elements lie in a file: what [`header`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Type of the elements.
+    pub element: ElementType,
+    /// Byte order of the elements.
+    pub order: ByteOrder,
+    /// Whether the first index runs fastest in the file.
+    pub fortran: bool,
+    /// Dimensions, at most [`MAX_RANK`]; none for a single element.
+    pub shape: Vec<usize>,
+    /// Offset of the first element in bytes.
+    pub start: usize,
 }
 
 /// Whether some bytes begin as a `.npy` file or look like a `.safetensors` file.
@@ -47,14 +52,13 @@ pub fn is_code_file(bytes: &[u8]) -> bool {
     bytes.starts_with(npy::MAGIC) || tensors::looks_like(bytes)
 }
 
-/// Reads a file of codes. `tensor` names the tensor of a `.safetensors` file that has several.
+/// Finds the elements of a file, which may end before they do. `tensor` names the tensor of a `.safetensors` file that has several.
 ///
 /// # Errors
 /// [`CodesError::Unknown`] for other files, [`CodesError::Malformed`], [`CodesError::Element`] for elements that are no
-/// integers, [`CodesError::Tensor`] if there is not exactly one candidate, [`CodesError::Value`] with the index of the first
-/// element that is negative or above 65535, [`CodesError::Rank`]. Nothing larger than the file is allocated.
-pub fn parse(bytes: &[u8], tensor: Option<&str>) -> Result<CodeArray, CodesError> {
-    let found = if bytes.starts_with(npy::MAGIC) {
+/// integers, [`CodesError::Tensor`] if there is not exactly one candidate, [`CodesError::Rank`].
+pub fn header(bytes: &[u8], tensor: Option<&str>) -> Result<Header, CodesError> {
+    let header = if bytes.starts_with(npy::MAGIC) {
         if let Some(name) = tensor {
             return Err(CodesError::Tensor {
                 asked: name.into(),
@@ -67,29 +71,52 @@ pub fn parse(bytes: &[u8], tensor: Option<&str>) -> Result<CodeArray, CodesError
     } else {
         return Err(CodesError::Unknown);
     };
-    if found.shape.len() > MAX_RANK {
-        return Err(CodesError::Rank { found: found.shape.len() });
+    if header.shape.len() > MAX_RANK {
+        return Err(CodesError::Rank { found: header.shape.len() });
     }
-    let count = element_count(&found.shape)
-        .ok_or_else(|| CodesError::malformed(0, format!("shape {:?} overflows", found.shape)))?;
-    let length = count.checked_mul(found.element.bytes());
-    let end = length.and_then(|length| found.start.checked_add(length)).filter(|&end| end <= bytes.len());
-    let Some(end) = end else {
-        let left = bytes.len().saturating_sub(found.start);
-        let what = format!("shape {:?} of {} in {left} bytes", found.shape, found.element.name());
-        return Err(CodesError::malformed(found.start, what));
-    };
-    let elements = &bytes[found.start..end];
-    let codes = element::read(elements, found.element, found.order, &found.shape, found.fortran)?;
+    Ok(header)
+}
+
+/// Where the elements end, if the file holds them all.
+fn end(bytes: &[u8], header: &Header) -> Result<usize, CodesError> {
+    let count = element_count(&header.shape)
+        .ok_or_else(|| CodesError::malformed(0, format!("shape {:?} overflows", header.shape)))?;
+    let length = count.checked_mul(header.element.bytes());
+    let end = length.and_then(|length| header.start.checked_add(length)).filter(|&end| end <= bytes.len());
+    end.ok_or_else(|| {
+        let left = bytes.len().saturating_sub(header.start);
+        let what = format!("shape {:?} of {} in {left} bytes", header.shape, header.element.name());
+        CodesError::malformed(header.start, what)
+    })
+}
+
+/// Reads a file of codes. `tensor` is that of [`header`].
+///
+/// # Errors
+/// Those of [`header`]; [`CodesError::Malformed`] for a file that ends before its elements; [`CodesError::Value`] with the index of
+/// the first element that is negative or above 65535. No more is allocated than twice the bytes of the file.
+pub fn parse(bytes: &[u8], tensor: Option<&str>) -> Result<CodeArray, CodesError> {
+    let header = header(bytes, tensor)?;
+    let end = end(bytes, &header)?;
+    let codes = element::read(&bytes[header.start..end], &header)?;
     let side = CodeSide {
-        element: found.element,
-        order: found.order,
-        fortran: found.fortran,
-        shape: found.shape,
-        before: bytes[..found.start].to_vec(),
+        element: header.element,
+        order: header.order,
+        fortran: header.fortran,
+        shape: header.shape,
+        before: bytes[..header.start].to_vec(),
         after: bytes[end..].to_vec(),
     };
     Ok(CodeArray { side, codes })
+}
+
+/// The codes of a file in C order where they may be above 65535; `header` is the file's own.
+///
+/// # Errors
+/// [`CodesError::Malformed`] for a file that ends before its elements; [`CodesError::Value`] with the index of the first element
+/// that is negative or above 2³² − 1. No more is allocated than four times the bytes of the file.
+pub fn wide_codes(bytes: &[u8], header: &Header) -> Result<Vec<u32>, CodesError> {
+    element::read(&bytes[header.start..end(bytes, header)?], header)
 }
 
 /// The file that [`parse`] read.

@@ -1,7 +1,7 @@
 //! The header of a `.npy` file (`numpy.lib.format`, versions 1.0, 2.0 and 3.0): magic, version, length, and a Python
 //! dictionary of `descr`, `fortran_order` and `shape`, padded with spaces.
 
-use super::{ByteOrder, CodesError, ElementType, Found, MAX_RANK};
+use super::{ByteOrder, CodesError, ElementType, Header, MAX_RANK};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Digits that numpy since 1.23 leaves room for in the dimension that an array grows along.
@@ -10,7 +10,7 @@ const GROWTH_DIGITS: usize = 21;
 const MAX_DICTIONARY: usize = 10_000;
 
 /// Finds the elements of a file that begins with [`MAGIC`].
-pub(super) fn find(bytes: &[u8]) -> Result<Found, CodesError> {
+pub(super) fn find(bytes: &[u8]) -> Result<Header, CodesError> {
     let (start, length) = match bytes.get(6..8) {
         Some([1, 0]) => (10, bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))),
         Some([2 | 3, 0]) => (12, bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)),
@@ -28,7 +28,7 @@ pub(super) fn find(bytes: &[u8]) -> Result<Found, CodesError> {
     };
     let mut parser = Parser { text, at: 0, base: start };
     let (element, order, fortran, shape) = parser.dictionary()?;
-    Ok(Found { element, order, fortran, shape, start: start + length })
+    Ok(Header { element, order, fortran, shape, start: start + length })
 }
 
 /// The bytes that numpy writes before the elements: with room to grow (since 1.23) or without.

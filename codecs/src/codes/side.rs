@@ -31,6 +31,12 @@ const OLD_NUMPY: u8 = 2;
 const PACKED: u8 = 1 << 7;
 
 impl CodeSide {
+    /// That of a `.npy` file as numpy (since 1.23) writes it.
+    pub fn numpy(element: ElementType, order: ByteOrder, fortran: bool, shape: &[usize]) -> Self {
+        let before = npy::canonical(element, order, fortran, shape, true);
+        Self { element, order, fortran, shape: shape.to_vec(), before, after: Vec::new() }
+    }
+
     /// Number of codes.
     pub fn count(&self) -> usize {
         element_count(&self.shape).unwrap_or(usize::MAX)

@@ -2,7 +2,7 @@
 
 use safetensors::{Dtype, SafeTensors};
 
-use super::{ByteOrder, CodesError, ElementType, Found};
+use super::{ByteOrder, CodesError, ElementType, Header};
 
 /// Whether the bytes begin like a header. The format has no magic number.
 pub(super) fn looks_like(bytes: &[u8]) -> bool {
@@ -12,7 +12,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
 }
 
 /// Finds the elements of the tensor called `name`, or of the only tensor of integers.
-pub(super) fn find(bytes: &[u8], name: Option<&str>) -> Result<Found, CodesError> {
+pub(super) fn find(bytes: &[u8], name: Option<&str>) -> Result<Header, CodesError> {
     let (header, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| CodesError::malformed(0, format!("safetensors: {error}")))?;
     let tensors = metadata.tensors();
@@ -27,7 +27,7 @@ pub(super) fn find(bytes: &[u8], name: Option<&str>) -> Result<Found, CodesError
         return Err(CodesError::Tensor { asked: name.unwrap_or_default().into(), found });
     };
     let element = element(info.dtype).ok_or_else(|| CodesError::Element { found: info.dtype.to_string() })?;
-    Ok(Found {
+    Ok(Header {
         element,
         order: ByteOrder::Little,
         fortran: false,

@@ -102,14 +102,39 @@ fn tensors_by_name() {
 #[test]
 fn what_is_no_code_is_located() {
     let error = parse(&npy("<i2", "True", "(2, 2)", &[1, 0, 2, 0, 255, 255, 3, 0]), None).expect_err("negative");
-    assert_eq!(error, CodesError::Value { index: vec![0, 1], found: -1 });
+    assert_eq!(error, CodesError::Value { index: vec![0, 1], found: -1, end: 65_536 });
     assert!(error.to_string().starts_with("element [0, 1] is -1;"), "{error}");
     let error = parse(&npy("<u4", "False", "(1, 2)", &[0, 0, 0, 0, 0, 0, 1, 0]), None).expect_err("65536");
-    assert_eq!(error, CodesError::Value { index: vec![0, 1], found: 65_536 });
+    assert_eq!(error, CodesError::Value { index: vec![0, 1], found: 65_536, end: 65_536 });
     assert!(matches!(
         parse(&npy("<u8", "False", "(1,)", &[255; 8]), None),
         Err(CodesError::Value { found: 0xFFFF_FFFF_FFFF_FFFF, .. })
     ));
+}
+
+#[test]
+fn wide_codes_reach_to_32_bits() {
+    let wide = |file: &[u8]| wide_codes(file, &header(file, None).expect("a header"));
+    assert_eq!(wide(&npy("<i4", "True", "(1, 2)", &[1, 0, 1, 0, 2, 0, 0, 0])), Ok(vec![65_537, 2]));
+    assert_eq!(wide(&npy(">u4", "False", "(1,)", &[255; 4])), Ok(vec![u32::MAX]));
+    let error = wide(&npy("<u8", "False", "(1,)", &[0, 0, 0, 0, 1, 0, 0, 0])).expect_err("33 bits");
+    assert_eq!(error, CodesError::Value { index: vec![0], found: 1 << 32, end: 1 << 32 });
+    // A header is found though the elements are not there.
+    let short = npy("<u4", "False", "(3,)", &[0; 11]);
+    assert_eq!(header(&short, None).expect("a header").shape, [3]);
+    assert!(matches!(wide(&short), Err(CodesError::Malformed { .. })));
+}
+
+#[test]
+fn what_numpy_writes_is_made_here_too() {
+    for (descr, element, order) in
+        [("|i1", ElementType::I8, ByteOrder::Little), (">u4", ElementType::U32, ByteOrder::Big)]
+    {
+        let side = CodeSide::numpy(element, order, true, &[2]);
+        let file = write(&CodeArray { side, codes: vec![1, 2] }).expect("writes");
+        assert!(file.starts_with(b"\x93NUMPY\x01\x00") && file.windows(3).any(|w| w == descr.as_bytes()));
+        assert_eq!(round_trip(&file, None).0.codes, [1, 2]);
+    }
 }
 
 #[test]

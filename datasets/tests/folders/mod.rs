@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
+use lmcodec_codecs::codes::{ByteOrder, CodeSide, ElementType};
 
 /// A smooth picture that differs a lot from those of other seeds.
 pub fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
@@ -42,13 +43,10 @@ pub fn save_wav(folder: &Path, name: &str, rate: u32, samples: usize, seed: u32)
     path
 }
 
-pub fn save_npy_u8(folder: &Path, name: &str, shape: &[u64], data: &[u8]) -> PathBuf {
-    use npyz::WriterBuilder;
+pub fn save_npy_u8(folder: &Path, name: &str, shape: &[usize], data: &[u8]) -> PathBuf {
     let path = folder.join(name);
-    let file = fs::File::create(&path).expect("created");
-    let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd().expect("header");
-    writer.extend(data.iter().copied()).expect("data");
-    writer.finish().expect("written");
+    let side = CodeSide::numpy(ElementType::U8, ByteOrder::Little, false, shape);
+    fs::write(&path, [&side.before, data].concat()).expect("written");
     path
 }
 

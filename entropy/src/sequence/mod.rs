@@ -12,6 +12,8 @@
 //! position by position or many at once change the speed, never a bit. The portable code in `kernel/` is the specification;
 //! SIMD is tested against it.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod bench;
 mod cache;
 mod config;
 mod engine;

@@ -8,6 +8,9 @@ use thiserror::Error;
 /// The largest image that is read, in pixels.
 pub const MAX_PIXELS: u64 = 1 << 28;
 
+/// Extensions of source images.
+const LOSSLESS: &[&str] = &["png", "ppm", "pnm", "bmp", "tif", "tiff", "webp"];
+
 /// An 8-bit RGB image, rows from the top, without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pixels {
@@ -151,14 +154,22 @@ pub struct SourceImage {
 impl ImageSet {
     /// The images of a folder (not of its subfolders), at most `limit` of them in the order of their names.
     pub fn from_folder(name: &str, folder: &Path, limit: Option<usize>) -> Result<Self, SourceError> {
+        Self::listed(name, folder, limit, LOSSLESS)
+    }
+
+    /// [`from_folder`](Self::from_folder), JPEG files among them: for measures of distributions, where no source is needed.
+    pub fn with_jpeg(name: &str, folder: &Path, limit: Option<usize>) -> Result<Self, SourceError> {
+        Self::listed(name, folder, limit, &[LOSSLESS, &["jpg", "jpeg"]].concat())
+    }
+
+    fn listed(name: &str, folder: &Path, limit: Option<usize>, extensions: &[&str]) -> Result<Self, SourceError> {
         let what = folder.display().to_string();
         let fault = |source| SourceError::Read { what: what.clone(), source };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(fault)? {
             let path = entry.map_err(fault)?.path();
             let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-            let image = matches!(extension.as_deref(), Some("png" | "ppm" | "pnm" | "bmp" | "tif" | "tiff" | "webp"));
-            if image && path.is_file() {
+            if extension.is_some_and(|e| extensions.contains(&e.as_str())) && path.is_file() {
                 files.push(path);
             }
         }
@@ -205,6 +216,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |name| SourceImage::read(&folder.path().join(name));
         assert!(matches!(ImageSet::from_folder("s", folder.path(), None), Err(SourceError::Empty { .. })));
+        std::fs::write(folder.path().join("x.JPG"), "no image").unwrap();
+        assert!(matches!(ImageSet::from_folder("s", folder.path(), None), Err(SourceError::Empty { .. })));
+        assert_eq!(ImageSet::with_jpeg("s", folder.path(), None).unwrap().files.len(), 1);
         assert!(matches!(ImageSet::from_folder("s", &folder.path().join("no"), None), Err(SourceError::Read { .. })));
         std::fs::write(folder.path().join("a.png"), "no image").unwrap();
         assert!(matches!(read("a.png"), Err(SourceError::Image { .. })));

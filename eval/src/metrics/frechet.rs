@@ -3,8 +3,8 @@
 //!
 //! d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½
 //!
-//! The last trace is the sum of the roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric and has no negative
-//! eigenvalue but for rounding. So singular covariances (fewer vectors than dimensions) need no special case, whereas
+//! The last trace is the sum of the roots of the eigenvalues of Hᵀ Σ₂ H, where H·Hᵀ = Σ₁: the root of Σ₁, or the centred vectors
+//! themselves where they are fewer than dimensions. It is symmetric and has no negative eigenvalue but for rounding. So singular covariances (fewer vectors than dimensions) need no special case, whereas
 //! a general matrix root of Σ₁ Σ₂ loses half of the digits there.
 
 use nalgebra::{DMatrix, DVector};
@@ -18,6 +18,8 @@ pub const MAX_DIMENSIONS: usize = 4096;
 pub struct FeatureStatistics {
     mean: DVector<f64>,
     covariance: DMatrix<f64>,
+    /// F with F·Fᵀ = covariance, a column a vector: kept where it has fewer columns than rows.
+    factor: Option<DMatrix<f64>>,
     vectors: usize,
 }
 
@@ -96,7 +98,8 @@ impl FeatureStatistics {
             row -= mean.transpose();
         }
         let covariance = centred.tr_mul(&centred) / (n - 1) as f64;
-        Ok(Self { mean, covariance, vectors: n })
+        let factor = (n < d).then(|| centred.transpose() / ((n - 1) as f64).sqrt());
+        Ok(Self { mean, covariance, factor, vectors: n })
     }
 
     /// Entries of a feature vector.
@@ -119,25 +122,36 @@ pub fn frechet_distance(a: &FeatureStatistics, b: &FeatureStatistics) -> Result<
         return Err(FrechetError::Mixed { a: a.dimensions(), b: b.dimensions() });
     }
     let means = (&a.mean - &b.mean).norm_squared();
-    let cross = trace_of_root_of_product(&a.covariance, &b.covariance)?;
+    let cross = trace_of_root_of_product(a, b)?;
     Ok((means + a.covariance.trace() + b.covariance.trace() - 2.0 * cross).max(0.0))
 }
 
-fn trace_of_root_of_product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<f64, FrechetError> {
+/// H with H·Hᵀ = covariance and as few columns as may be.
+fn half(of: &FeatureStatistics) -> Result<DMatrix<f64>, FrechetError> {
+    if let Some(factor) = &of.factor {
+        return Ok(factor.clone());
+    }
+    let covariance = &of.covariance;
     // Converges in about two sweeps an eigenvalue; the bound only stops an endless loop.
-    let steps = 100 * a.nrows().max(10);
-    let eigen = a.clone().try_symmetric_eigen(f64::EPSILON, steps).ok_or(FrechetError::NoConvergence)?;
-    // Only directions with variance matter: rank(Σ₁) columns instead of all.
-    let largest = eigen.eigenvalues.max();
-    let floor = largest * f64::EPSILON * a.nrows() as f64;
-    let kept: Vec<usize> = (0..a.nrows()).filter(|&i| eigen.eigenvalues[i] > floor).collect();
-    if kept.is_empty() {
+    let steps = 100 * covariance.nrows().max(10);
+    let eigen = covariance.clone().try_symmetric_eigen(f64::EPSILON, steps).ok_or(FrechetError::NoConvergence)?;
+    // Only directions with variance matter: rank(Σ) columns instead of all.
+    let floor = eigen.eigenvalues.max() * f64::EPSILON * covariance.nrows() as f64;
+    let kept: Vec<usize> = (0..covariance.nrows()).filter(|&i| eigen.eigenvalues[i] > floor).collect();
+    Ok(DMatrix::from_fn(covariance.nrows(), kept.len(), |r, c| {
+        eigen.eigenvectors[(r, kept[c])] * eigen.eigenvalues[kept[c]].sqrt()
+    }))
+}
+
+fn trace_of_root_of_product(a: &FeatureStatistics, b: &FeatureStatistics) -> Result<f64, FrechetError> {
+    // The trace is symmetric in both: start with the one whose half costs nothing, or the thinner one.
+    let columns = |s: &FeatureStatistics| s.factor.as_ref().map_or(usize::MAX, DMatrix::ncols);
+    let (a, b) = if columns(b) < columns(a) { (b, a) } else { (a, b) };
+    let half = half(a)?;
+    if half.ncols() == 0 {
         return Ok(0.0);
     }
-    let half = DMatrix::from_fn(a.nrows(), kept.len(), |r, c| {
-        eigen.eigenvectors[(r, kept[c])] * eigen.eigenvalues[kept[c]].sqrt()
-    });
-    let mut inner = half.tr_mul(&(b * &half));
+    let mut inner = half.tr_mul(&(&b.covariance * &half));
     inner = (&inner + inner.transpose()) * 0.5;
     let steps = 100 * inner.nrows().max(10);
     let values = inner.try_symmetric_eigen(f64::EPSILON, steps).ok_or(FrechetError::NoConvergence)?.eigenvalues;
@@ -156,6 +170,21 @@ mod tests {
         assert!((frechet_distance(&a, &b).unwrap() - (81.0 + 2.0)).abs() < 1e-12);
         assert!(frechet_distance(&a, &a).unwrap() < 1e-12);
         assert!((frechet_distance(&b, &a).unwrap() - 83.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_vectors_and_many_agree() {
+        // Four vectors of three dimensions against the same with a fourth dimension that is always 0: only there n < d fails.
+        let vectors = |scale: f64, d: usize| -> Vec<Vec<f64>> {
+            let point =
+                |i: usize| (0..d).map(|j| if j < 3 { scale * ((i * 7 + j * 5) % 11) as f64 } else { 0.0 }).collect();
+            (0..4).map(point).collect()
+        };
+        let of = |scale, d| FeatureStatistics::of_vectors_f64(&vectors(scale, d)).unwrap();
+        let full = frechet_distance(&of(1.0, 3), &of(1.5, 3)).unwrap();
+        let thin = frechet_distance(&of(1.0, 9), &of(1.5, 9)).unwrap();
+        assert!(of(1.0, 3).factor.is_none() && of(1.0, 9).factor.is_some());
+        assert!(full > 0.1 && (full - thin).abs() < 1e-6, "{full} {thin}");
     }
 
     #[test]

@@ -7,17 +7,13 @@ use crate::bit_cost::zigzag_places;
 use crate::document::{Block, Cell, Column, HeatMap, Plot, Section, Series, Table};
 use crate::image::quality::{MS_SSIM_DB, PSNR_RGB, label};
 use crate::image::report::SetReport;
+use crate::speech::document::listening_plots;
 
 /// One section a figure.
 pub(super) fn sections(results: &Results) -> Vec<Section> {
     vec![
         figure("Figure 5: PSNR against rate (Kodak, CLIC)", figure_5(results)),
-        figure(
-            "Figure 6: ViSQOL and WER against bitrate",
-            none(
-                "records of decoded SpeechTokenizer speech; speech anchors with ViSQOL and WER are in the report of `lmcodec eval speech`",
-            ),
-        ),
+        figure("Figure 6: ViSQOL and WER against bitrate", figure_6(results)),
         figure("Figure 7: chunk size", figure_7(results)),
         figure("Figure 8: time a code", figure_8(results)),
         figure("Figure 9: coefficients of a block", figure_9(results)),
@@ -90,6 +86,30 @@ fn figure_5(results: &Results) -> Vec<Block> {
         )));
     }
     if blocks.is_empty() { none("a report of `lmcodec eval image` on a set called kodak or clic") } else { blocks }
+}
+
+/// The paper shows SpeechTokenizer's codes; what is measured here are the anchors of `eval speech`.
+fn figure_6(results: &Results) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (name, set) in results.speech.iter().flat_map(|r| &r.sets) {
+        let plots = listening_plots(name, set);
+        if plots.is_empty() {
+            continue;
+        }
+        blocks.extend(plots.into_iter().map(Block::Plot));
+        let source = set.source.clone().unwrap_or_default();
+        let number = |value: Option<f64>| Cell::number(value, 2).text;
+        blocks.push(Block::Text(format!(
+            "{name}: {} utterances, {:.1} minutes, by {}. The source itself (GT in the paper) has a WER of {} % and a MOS-LQO of {}. The \
+             paper shows SpeechTokenizer's codes on its own data sets; other recognisers give other rates.",
+            set.utterances,
+            set.seconds / 60.0,
+            set.listeners.iter().map(|l| l.1.as_str()).collect::<Vec<_>>().join("; "),
+            number(source.word_error_rate.map(|rate| 100.0 * rate)),
+            number(source.mean_visqol_mos_lqo),
+        )));
+    }
+    if blocks.is_empty() { none("a report of `lmcodec eval speech --visqol … --recogniser …`") } else { blocks }
 }
 
 /// CR against chunk, a curve for every kind of record that was measured at two or more chunks.
@@ -233,13 +253,37 @@ fn figure_11(results: &Results) -> Vec<Block> {
     [PSNR_RGB, MS_SSIM_DB].iter().filter_map(|m| rate_plot(set, m, &SHOWN)).map(Block::Plot).collect()
 }
 
+/// The best record of each kind as a line: what the latents take and what is left of it, in bits a unit.
+fn rates(results: &Results, medium: &str, unit: &str, amount: impl Fn(&Record) -> Option<f64>) -> Vec<Block> {
+    let mut lines: Vec<(Vec<String>, String)> = Vec::new();
+    for r in results.find(medium, None, |r| amount(r).is_some_and(|a| a > 0.0)) {
+        let Some(amount) = amount(r) else { continue };
+        let mut kind: Vec<String> = r.codec.iter().chain(&r.dataset).cloned().collect();
+        kind.extend(r.layers.map(|l| format!("{l} layers")));
+        kind.extend(r.codebook.map(|c| format!("codebook {c}")));
+        // The best comes first.
+        if lines.iter().all(|l| l.0 != kind) {
+            let (raw, coded) = (r.raw_bits / amount, 8.0 * r.coded_bytes as f64 / amount);
+            let line = format!("{}: {raw:.4} → {coded:.4} {unit} ({})", kind.join(", "), r.model);
+            lines.push((kind, line));
+        }
+    }
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let notes = lines.into_iter().map(|l| format!("Ours, {}", l.1)).collect();
+    vec![Block::Notes(notes)]
+}
+
 fn figure_12(results: &Results) -> Vec<Block> {
     let paper = TABLE_7.iter().map(|&(codebook, raw, llm, _)| format!("CB-{codebook}: {raw} → {llm} bpp"));
     let mut blocks =
         vec![Block::Text(format!("The paper's points of rate: {}.", paper.collect::<Vec<_>>().join(", ")))];
-    if results.find("vq", None, |r| r.pixels.is_some()).is_empty() {
-        blocks.extend(none("records of VQ indices with the pixels of their images, and FID of a VQGAN's decoder"));
-    }
+    let ours = rates(results, "vq", "bpp", |r| r.pixels.map(|p| p as f64));
+    blocks.extend(match ours.is_empty() {
+        true => none("records of VQ indices with the pixels of their images, and FID of a VQGAN's decoder"),
+        false => ours,
+    });
     blocks
 }
 
@@ -247,9 +291,11 @@ fn figure_13(results: &Results) -> Vec<Block> {
     let paper = TABLE_8.iter().map(|&(layers, raw, llm, _)| format!("{layers}: {raw} → {llm} bps"));
     let mut blocks =
         vec![Block::Text(format!("The paper's points of rate: {}.", paper.collect::<Vec<_>>().join(", ")))];
-    if results.find("rvq", None, |r| r.duration_s.is_some()).is_empty() {
-        blocks.extend(none("records of RVQ codes with the duration of their speech, and ViSQOL of the decoder"));
-    }
+    let ours = rates(results, "rvq", "bps", |r| r.duration_s);
+    blocks.extend(match ours.is_empty() {
+        true => none("records of RVQ codes with the duration of their speech, and ViSQOL of the decoder"),
+        false => ours,
+    });
     blocks
 }
 
@@ -306,6 +352,61 @@ mod tests {
         assert!(text.contains("| 2048 | 3.43 | 8.192 | 0.267 |"), "{text}");
         assert!(text.contains("| Kodak | QF-20 | 5.11 | 4.62 | +0.49 | – | 6.00 | – |"), "{text}");
         assert!(text.contains("Ours: CR against chunk size"));
+    }
+
+    #[test]
+    fn rates_of_codes_and_what_was_heard() {
+        use crate::metrics::word_error_rate::WordErrors;
+        use crate::report::Environment;
+        use crate::speech::SpeechEvaluation;
+        use crate::speech::document::{KIND, SpeechReport};
+        use crate::speech::evaluation::{ListeningResult, SpeechCodecResult};
+
+        let codes = |coded| Record {
+            layers: Some(2),
+            quality: None,
+            duration_s: Some(2.0),
+            codec: Some("Lyra".into()),
+            ..record("rvq", "LibriSpeech", 512, coded)
+        };
+        let codec = |name: &str, kbps| SpeechCodecResult {
+            name: name.into(),
+            version: String::new(),
+            lossless: false,
+            kbps,
+            mean_kbps: kbps,
+            mean_si_sdr_db: None,
+            mean_lsd_db: None,
+            listening: ListeningResult {
+                mean_visqol_mos_lqo: Some(kbps / 4.0),
+                word_errors: Some(WordErrors { errors: 1, reference_words: 8 }),
+                word_error_rate: Some(0.125),
+            },
+            encoding_seconds: 1.0,
+            decoding_seconds: 1.0,
+            per_utterance: Vec::new(),
+        };
+        let set = SpeechEvaluation {
+            utterances: 3,
+            seconds: 30.0,
+            listeners: vec![("ViSQOL".into(), "visqol 3".into())],
+            source: Some(ListeningResult { mean_visqol_mos_lqo: Some(4.9), ..ListeningResult::default() }),
+            codecs: vec![codec("opus-9k", 9.0), codec("opus-6k", 6.0)],
+        };
+        let speech =
+            SpeechReport { kind: KIND.into(), environment: Environment::current(1), sets: vec![("other".into(), set)] };
+        let mut results = Results { records: vec![codes(90), codes(80)], ..Results::default() };
+        assert!(results.read("speech.json", &serde_json::to_vec(&speech).unwrap()).unwrap());
+        let text = document(&results).to_markdown();
+        // 80 bytes in two seconds; the better of two records of one kind.
+        assert!(
+            text.contains("Ours, Lyra, LibriSpeech, 2 layers, codebook 256: 4000.0000 → 320.0000 bps (tiny)"),
+            "{text}"
+        );
+        assert!(!text.contains("360.0000 bps"));
+        assert!(text.contains("other: 3 utterances, 0.5 minutes, by visqol 3."), "{text}");
+        assert!(text.contains("| opus | (6.0000, 1.5000) (9.0000, 2.2500) |"), "{text}");
+        assert!(text.contains("| opus | (6.0000, 12.5000) (9.0000, 12.5000) |"), "{text}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Result files: what experiments write and the tables read.
 //!
 //! One [`Record`] is one coded set of latents. A file holds one record, a list of records, `{"records": [...]}`, a report of
-//! `lmcodec eval image`, or a table of `lmcodec eval recompress`; other JSON files are left out.
+//! `lmcodec eval image` or `lmcodec eval speech`, or a table of `lmcodec eval recompress`; other JSON files are left out.
 
 use crate::image::report::{ImageReport, KIND};
 use crate::report::Table;
+use crate::speech::document::{KIND as SPEECH_KIND, SpeechReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use thiserror::Error;
@@ -92,6 +93,8 @@ pub struct Results {
     pub images: Vec<ImageReport>,
     /// Tables of `eval recompress`.
     pub tables: Vec<Table>,
+    /// Reports of `eval speech`.
+    pub speech: Vec<SpeechReport>,
 }
 
 /// What the JSON file of `eval paper` holds: the records, without the reports they stand beside.
@@ -164,6 +167,10 @@ impl Results {
             && report.kind == KIND
         {
             self.images.push(report);
+        } else if let Ok(report) = serde_json::from_slice::<SpeechReport>(json)
+            && report.kind == SPEECH_KIND
+        {
+            self.speech.push(report);
         } else {
             match serde_json::from_slice::<Shape>(json) {
                 Ok(Shape::List { records } | Shape::Bare(records)) => self.add(name, records)?,

@@ -64,7 +64,8 @@ fn cr_cell(record: Option<&Record>) -> Cell {
 
 fn model_cell(record: Option<&Record>) -> Cell {
     Cell::new(record.map_or("–".into(), |r| {
-        let parts = [Some(r.model.clone()), r.codec.clone(), r.chunk.map(|c| format!("chunk {c}"))];
+        let symbols = Some(format!("{} symbols", r.symbols));
+        let parts = [Some(r.model.clone()), r.codec.clone(), r.chunk.map(|c| format!("chunk {c}")), symbols];
         let mut text = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ");
         if r.lossless == Some(false) {
             text.push_str(", clipped (lossy)");
@@ -141,6 +142,8 @@ fn table_2(results: &Results) -> Table {
             "The paper's CR is over 8 bits a coefficient; whether it codes luma or colour, and at which image size, is not \
              stated. 8 bits a pixel is one plane, so our gray files are the nearest match: CR = bits of the whole file over 8 \
              bits a pixel, headers included."
+                .into(),
+            "Records of few symbols are of crops: their CR is not that of whole images, which the column of gray files is of."
                 .into(),
             "The paper clips coefficients to 0..255 after the offset; ours are exact unless marked.".into(),
             "Our BD-rate is that of recompressed 4:2:0 colour files against JPEG with the standard's Huffman tables: a pure \

@@ -1,9 +1,11 @@
-//! Utterances through codecs and back: kbps, SI-SDR and log-spectral distance.
+//! Utterances through codecs and back: kbps, SI-SDR, log-spectral distance, and what programs hear.
 
 use super::codecs::{SpeechCodec, SpeechCodecError};
+use super::listening::{Heard, Listeners, ListeningError};
 use super::waveform::{Waveform, WaveformError};
 use crate::metrics::log_spectral_distance::{LsdSettings, log_spectral_distance};
 use crate::metrics::si_sdr::{Offset, SignalError, si_sdr};
+use crate::metrics::word_error_rate::WordErrors;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,8 +18,37 @@ pub struct SpeechEvaluation {
     pub utterances: usize,
     /// Their length in all.
     pub seconds: f64,
+    /// Programs that listened: what they measure, name and versions.
+    #[serde(default)]
+    pub listeners: Vec<(String, String)>,
+    /// What the programs hear in the sources themselves; lossless codecs have the same.
+    #[serde(default)]
+    pub source: Option<ListeningResult>,
     /// One entry a codec.
     pub codecs: Vec<SpeechCodecResult>,
+}
+
+/// What programs heard over all utterances.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListeningResult {
+    /// Mean MOS-LQO over the utterances that have one.
+    #[serde(default)]
+    pub mean_visqol_mos_lqo: Option<f64>,
+    /// Σ word errors and reference words over the utterances with a transcript.
+    #[serde(default)]
+    pub word_errors: Option<WordErrors>,
+    /// Σ errors / Σ words, not in percent.
+    #[serde(default)]
+    pub word_error_rate: Option<f64>,
+}
+
+/// An utterance on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utterance {
+    /// A mono 16-bit WAV or FLAC file.
+    pub path: PathBuf,
+    /// What is said in it.
+    pub text: Option<String>,
 }
 
 /// One codec over all utterances.
@@ -37,6 +68,9 @@ pub struct SpeechCodecResult {
     pub mean_si_sdr_db: Option<f64>,
     /// Mean log-spectral distance in dB over the utterances that have one.
     pub mean_lsd_db: Option<f64>,
+    /// ViSQOL and word error rate.
+    #[serde(default, flatten)]
+    pub listening: ListeningResult,
     /// Σ wall seconds of encoding.
     pub encoding_seconds: f64,
     /// Σ wall seconds of decoding.
@@ -62,6 +96,9 @@ pub struct UtteranceResult {
     pub si_sdr_db: Option<f64>,
     /// Log-spectral distance in dB; `None` for utterances shorter than a frame.
     pub lsd_db: Option<f64>,
+    /// What programs heard.
+    #[serde(default, flatten)]
+    pub heard: Heard,
     /// Why a measure is missing.
     pub notes: Vec<String>,
 }
@@ -96,6 +133,22 @@ pub enum SpeechEvaluationError {
         /// Its error.
         source: SpeechCodecError,
     },
+    /// A program that listens failed.
+    #[error("{utterance}: {source}")]
+    Listening {
+        /// The utterance.
+        utterance: String,
+        /// What went wrong.
+        source: ListeningError,
+    },
+    /// A program that was asked for heard nothing at all.
+    #[error("no utterance has a {measure}: {reason}")]
+    Deaf {
+        /// The measure.
+        measure: &'static str,
+        /// Why, for the first utterance.
+        reason: String,
+    },
     /// What came back has another length or rate, or a lossless codec changed samples.
     #[error("{codec} on {utterance}: {reason}")]
     Mismatch {
@@ -112,20 +165,23 @@ pub enum SpeechEvaluationError {
 ///
 /// # Errors
 /// [`SpeechEvaluationError`]: nothing to do, a file that is not 16-bit mono WAV or FLAC, a codec that fails or gives back another
-/// number of samples.
+/// number of samples, a program that does not work or measured none of the sources.
 pub fn evaluate_speech(
-    files: &[PathBuf],
+    utterances: &[Utterance],
     codecs: &[Box<dyn SpeechCodec>],
     lsd: &LsdSettings,
+    listeners: &mut Listeners,
     progress: &mut dyn FnMut(usize),
 ) -> Result<SpeechEvaluation, SpeechEvaluationError> {
-    if files.is_empty() {
+    if utterances.is_empty() {
         return Err(SpeechEvaluationError::NoUtterances);
     }
-    let mut rows: Vec<Vec<UtteranceResult>> = codecs.iter().map(|_| Vec::with_capacity(files.len())).collect();
+    let mut rows: Vec<Vec<UtteranceResult>> = codecs.iter().map(|_| Vec::with_capacity(utterances.len())).collect();
     let mut times = vec![(0.0, 0.0); codecs.len()];
+    let mut sources = Vec::with_capacity(utterances.len());
     let (mut seconds, mut done) = (0.0, 0);
-    for path in files {
+    for utterance in utterances {
+        let (path, text) = (&utterance.path, utterance.text.as_deref());
         let source =
             Waveform::read(path).map_err(|source| SpeechEvaluationError::Source { path: path.clone(), source })?;
         if source.samples.is_empty() || source.sample_rate == 0 {
@@ -133,12 +189,33 @@ pub fn evaluate_speech(
         }
         seconds += source.seconds();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let deaf = |source| SpeechEvaluationError::Listening { utterance: name.clone(), source };
+        let mut source_notes = Vec::new();
+        let heard = listeners.listen(&source, &source, text, &mut source_notes).map_err(deaf)?;
         for (i, codec) in codecs.iter().enumerate() {
-            rows[i].push(one(&name, &source, codec.as_ref(), lsd, &mut times[i])?);
+            let (mut row, decoded) = one(&name, &source, codec.as_ref(), lsd, &mut times[i])?;
+            // The same samples are heard in the same way.
+            row.heard = if decoded == source {
+                row.notes.extend(source_notes.iter().cloned());
+                heard.clone()
+            } else {
+                listeners.listen(&source, &decoded, text, &mut row.notes).map_err(deaf)?
+            };
+            rows[i].push(row);
             done += 1;
             progress(done);
         }
+        sources.push((heard, source_notes));
     }
+    let why = |measure: &'static str, missing: bool| match missing {
+        true => {
+            let reason = sources.iter().flat_map(|s| &s.1).next().cloned().unwrap_or_else(|| "no transcripts".into());
+            Err(SpeechEvaluationError::Deaf { measure, reason })
+        }
+        false => Ok(()),
+    };
+    why("ViSQOL score", listeners.visqol.is_some() && sources.iter().all(|s| s.0.visqol_mos_lqo.is_none()))?;
+    why("word error rate", listeners.recogniser.is_some() && sources.iter().all(|s| s.0.word_errors.is_none()))?;
     let codecs =
         codecs.iter().zip(rows).zip(times).map(|((codec, per_utterance), (encoding_seconds, decoding_seconds))| {
             let bytes: u64 = per_utterance.iter().map(|u| u.bytes).sum();
@@ -150,12 +227,29 @@ pub fn evaluate_speech(
                 mean_kbps: per_utterance.iter().map(|u| u.kbps).sum::<f64>() / per_utterance.len() as f64,
                 mean_si_sdr_db: mean(per_utterance.iter().filter_map(|u| u.si_sdr_db)),
                 mean_lsd_db: mean(per_utterance.iter().filter_map(|u| u.lsd_db)),
+                listening: listening(per_utterance.iter().map(|u| &u.heard)),
                 encoding_seconds,
                 decoding_seconds,
                 per_utterance,
             }
         });
-    Ok(SpeechEvaluation { utterances: files.len(), seconds, codecs: codecs.collect() })
+    Ok(SpeechEvaluation {
+        utterances: utterances.len(),
+        seconds,
+        codecs: codecs.collect(),
+        listeners: listeners.descriptions(),
+        source: listeners.any().then(|| listening(sources.iter().map(|s| &s.0))),
+    })
+}
+
+fn listening<'a>(heard: impl Iterator<Item = &'a Heard> + Clone) -> ListeningResult {
+    let words: Vec<WordErrors> = heard.clone().filter_map(|h| h.word_errors).collect();
+    let word_errors = (!words.is_empty()).then(|| words.into_iter().sum::<WordErrors>());
+    ListeningResult {
+        mean_visqol_mos_lqo: mean(heard.filter_map(|h| h.visqol_mos_lqo)),
+        word_errors,
+        word_error_rate: word_errors.and_then(|w| w.rate().ok()),
+    }
 }
 
 fn one(
@@ -164,7 +258,7 @@ fn one(
     codec: &dyn SpeechCodec,
     lsd: &LsdSettings,
     times: &mut (f64, f64),
-) -> Result<UtteranceResult, SpeechEvaluationError> {
+) -> Result<(UtteranceResult, Waveform), SpeechEvaluationError> {
     let failed = |source| SpeechEvaluationError::Codec { codec: codec.name(), utterance: name.into(), source };
     let mismatch =
         |reason: String| SpeechEvaluationError::Mismatch { codec: codec.name(), utterance: name.into(), reason };
@@ -196,7 +290,7 @@ fn one(
     };
     let si_sdr_db = note("SI-SDR", si_sdr(&reference, &degraded, Offset::Keep));
     let lsd_db = note("LSD", log_spectral_distance(&reference, &degraded, lsd));
-    Ok(UtteranceResult {
+    let result = UtteranceResult {
         name: name.into(),
         seconds: source.seconds(),
         sample_rate: source.sample_rate,
@@ -204,8 +298,10 @@ fn one(
         kbps: kbps(coded.len() as u64, source.seconds()),
         si_sdr_db,
         lsd_db,
+        heard: Heard::default(),
         notes,
-    })
+    };
+    Ok((result, decoded))
 }
 
 fn kbps(bytes: u64, seconds: f64) -> f64 {

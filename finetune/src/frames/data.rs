@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use lmcodec_codecs::codes::{self, unravel};
 use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
 use lmcodec_entropy::frames::context::{Context, Place, Shape};
 use rand::Rng;
@@ -18,26 +19,6 @@ pub struct CodeArray {
     pub codes: Vec<u16>,
 }
 
-/// Every integer type that a file of codes may have.
-fn integers(npy: npyz::NpyFile<&[u8]>) -> Result<Vec<i128>, String> {
-    fn all<T: npyz::Deserialize + Into<i128>>(
-        npy: npyz::NpyFile<&[u8]>,
-    ) -> Result<Result<Vec<i128>, String>, npyz::NpyFile<&[u8]>> {
-        npy.try_data::<T>()
-            .map(|data| data.map(|v| v.map(Into::into)).collect::<Result<_, _>>().map_err(|e| e.to_string()))
-    }
-    let found = npy.dtype().descr();
-    all::<u8>(npy)
-        .or_else(all::<i8>)
-        .or_else(all::<u16>)
-        .or_else(all::<i16>)
-        .or_else(all::<u32>)
-        .or_else(all::<i32>)
-        .or_else(all::<u64>)
-        .or_else(all::<i64>)
-        .unwrap_or_else(|_| Err(format!("elements of type {found}; integers are expected")))
-}
-
 impl CodeArray {
     /// Reads a `.npy` file of integers. VQ: `[grids, rows·columns]` or `[grids, rows, columns]`; RVQ: `[time steps, layers]`.
     ///
@@ -46,11 +27,8 @@ impl CodeArray {
     pub fn read(path: &Path, config: &FrameHeadsConfig) -> Result<Self, TrainError> {
         let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
         let invalid = |message: String| TrainError::invalid(path, message);
-        let npy = npyz::NpyFile::new(&bytes[..]).map_err(|e| invalid(e.to_string()))?;
-        let found: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-        if npy.order() != npyz::Order::C {
-            return Err(invalid("an array in Fortran order; C order is expected".into()));
-        }
+        let array = codes::parse(&bytes, None).map_err(|e| invalid(e.to_string()))?;
+        let found = array.side.shape;
         let (rows, columns, layers) = (config.rows, config.columns, config.code_layers);
         let shape = match (config.medium, found.as_slice()) {
             (Medium::Vq, &[grids, n]) if n == rows * columns => Shape { grids, rows, columns, layers: 1 },
@@ -58,12 +36,11 @@ impl CodeArray {
             (Medium::Rvq, &[steps, l]) if l == layers => Shape { grids: 1, rows: 1, columns: steps, layers },
             _ => return Err(invalid(format!("an array of shape {found:?} does not fit the model's frames"))),
         };
-        let values = integers(npy).map_err(invalid)?;
-        let code = |(i, v): (usize, i128)| {
-            let code = u16::try_from(v).ok().filter(|&c| usize::from(c) < config.codebook);
-            code.ok_or_else(|| invalid(format!("code {v} at index {i} is outside the codebook of {}", config.codebook)))
-        };
-        let codes = values.into_iter().enumerate().map(code).collect::<Result<_, _>>()?;
+        if let Some(i) = array.codes.iter().position(|&c| usize::from(c) >= config.codebook) {
+            let (code, index) = (array.codes[i], unravel(i, &found));
+            return Err(invalid(format!("element {index:?} is {code}, outside the codebook of {}", config.codebook)));
+        }
+        let codes = array.codes;
         Ok(Self { shape, codes })
     }
 

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use lmcodec_eval::bd_rate::{BdDelta, LOW_OVERLAP, Method, bd_quality, bd_rate};
+use lmcodec_eval::bd_rate::{BdDelta, BdError, LOW_OVERLAP, Method, Side, bd_quality, bd_rate};
 use lmcodec_eval::rate_points::RateCurve;
 use serde::Serialize;
 
-use super::{OrExit, outputs, read};
+use super::{outputs, read};
 use crate::commands::exit::{Exit, Failure};
 
 /// Average difference between two rate-quality curves (CompressAI-shaped JSON).
@@ -54,20 +54,27 @@ impl BdRateArgs {
                 .map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))
         };
         let (anchor, test) = (read(&self.anchor)?, read(&self.test)?);
-        let a = anchor.points(&self.metric).or_exit(Exit::Malformed)?;
-        let t = test.points(&self.metric).or_exit(Exit::Malformed)?;
+        let points = |curve: &RateCurve, path: &Path| {
+            let points = curve.points(&self.metric);
+            points.map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))
+        };
+        let (a, t) = (points(&anchor, &self.anchor)?, points(&test, &self.test)?);
         let method = match self.method {
             MethodName::Cubic => Method::Cubic,
             MethodName::Pchip => Method::Pchip,
             MethodName::Akima => Method::Akima,
+        };
+        let fault = |error: BdError| {
+            let path = if error.side() == Side::Anchor { &self.anchor } else { &self.test };
+            Failure::new(Exit::Malformed, format!("{}: {error}", path.display()))
         };
         let answer = Answer {
             anchor: &anchor.name,
             test: &test.name,
             metric: &self.metric,
             method,
-            bd_rate: bd_rate(&a, &t, method).or_exit(Exit::Malformed)?,
-            bd_quality: bd_quality(&a, &t, method).or_exit(Exit::Malformed)?,
+            bd_rate: bd_rate(&a, &t, method).map_err(fault)?,
+            bd_quality: bd_quality(&a, &t, method).map_err(fault)?,
         };
         if self.json {
             return outputs::write(Path::new("-"), &outputs::json(&answer)?, false);

@@ -57,6 +57,14 @@ impl CompareArgs {
         let bootstrap = Bootstrap { resamples: self.resamples, seed: self.seed, ..Bootstrap::default() };
         let out =
             compare(&anchor, &test, names, self.set.as_deref(), &self.metric, &bootstrap).or_exit(Exit::Malformed)?;
+        // A table of nothing but errors is no answer; that curves do not overlap is one.
+        let methods: Vec<_> = out.iter().flat_map(|c| &c.methods).collect();
+        if let Some(error) = methods.first().and_then(|m| m.error.as_ref())
+            && methods.iter().all(|m| m.error.is_some())
+        {
+            let files = format!("{} (anchor), {} (test)", self.anchor.display(), self.test.display());
+            return Err(Failure::new(Exit::Malformed, format!("no BD-rate by any method; {files}: {error}")));
+        }
         let document = document(&out);
         if let Some(path) = &self.html {
             outputs::write(path, page(&document, &PageOptions::default()).as_bytes(), self.force)?;

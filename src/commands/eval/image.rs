@@ -13,8 +13,8 @@ use lmcodec_eval::recompression::Recompressor;
 
 use super::lmcodec_codec::Own;
 use super::outputs::{ReportFolder, json};
-use super::sets::parse_set;
-use super::{OrExit, progress_bar};
+use super::progress_bar;
+use super::sets::{distinct_names, parse_set};
 use crate::commands::exit::{Exit, Failure};
 
 /// Rate-distortion report on folders of images: lmcodec, JPEG in its variants, and the codecs on the PATH, in one run.
@@ -59,12 +59,13 @@ const THUMBNAIL: u32 = 96;
 
 impl ImageArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        distinct_names(self.sets.iter().map(|s| s.0.as_str()))?;
         if !self.qualities.is_sorted_by(|a, b| a < b) {
             return Err(Failure::new(Exit::Usage, "--qualities must rise strictly, such as 20,50,80"));
         }
         let folder = ReportFolder::new(&self.out, self.force)?;
         let sets = self.sets.iter().map(|(name, dir)| ImageSet::from_folder(name, dir, self.limit));
-        let sets = sets.collect::<Result<Vec<_>, _>>().or_exit(Exit::Io)?;
+        let sets = sets.collect::<Result<Vec<_>, _>>().map_err(source_fault)?;
         let anchors = anchors(&AnchorOptions {
             qualities: self.qualities.clone(),
             programs: !self.no_programs,
@@ -107,11 +108,18 @@ impl ImageArgs {
 }
 
 fn fault(error: RunError) -> Failure {
+    match error {
+        RunError::Source(error) => source_fault(error),
+        RunError::Threads(_) => Failure::new(Exit::Failure, error.to_string()),
+    }
+}
+
+/// An image that cannot be used, with its exit code.
+pub(super) fn source_fault(error: SourceError) -> Failure {
     let exit = match &error {
-        RunError::Source(SourceError::Image { .. } | SourceError::Transparent { .. }) => Exit::Malformed,
-        RunError::Source(SourceError::TooLarge { .. }) => Exit::Limit,
-        RunError::Source(_) => Exit::Io,
-        RunError::Threads(_) => Exit::Failure,
+        SourceError::Image { .. } | SourceError::Transparent { .. } => Exit::Malformed,
+        SourceError::TooLarge { .. } => Exit::Limit,
+        _ => Exit::Io,
     };
     Failure::new(exit, error.to_string())
 }

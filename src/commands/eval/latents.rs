@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use lmcodec_codecs::codes;
 use lmcodec_eval::csv_text::tables;
 use lmcodec_eval::latents::{LatentCodes, MAX_CODES, anchors, evaluate_latents};
 use lmcodec_eval::latents_document::{LatentArray, LatentReport};
@@ -67,60 +68,23 @@ impl LatentsArgs {
     fn codes(&self, file: &Path) -> Result<LatentCodes, Failure> {
         let malformed = |what: String| Failure::new(Exit::Malformed, format!("{}: {what}", file.display()));
         let bytes = read(file)?;
-        let array = npyz::NpyFile::new(&bytes[..]).map_err(|e| malformed(e.to_string()))?;
-        let shape = array.shape().to_vec();
-        if array.order() != npyz::Order::C {
-            return Err(malformed("Fortran order; save it in C order (numpy.ascontiguousarray)".into()));
-        }
-        let count = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
-        if count.is_none_or(|n| n > MAX_CODES as u64) {
-            return Err(Failure::new(
-                Exit::Limit,
-                format!("{}: shape {shape:?}, at most {MAX_CODES} codes", file.display()),
-            ));
+        let header = codes::header(&bytes, None).map_err(|e| malformed(e.to_string()))?;
+        let shape = &header.shape;
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if count.is_none_or(|n| n > MAX_CODES) {
+            let message = format!("{}: shape {shape:?}, at most {MAX_CODES} codes", file.display());
+            return Err(Failure::new(Exit::Limit, message));
         }
         let all = match self.medium {
             Medium::Vq => 1,
-            Medium::Rvq => shape.last().copied().unwrap_or(0) as usize,
+            Medium::Rvq => shape.last().copied().unwrap_or(0),
         };
         let wanted = self.layers.unwrap_or(all);
         if wanted == 0 || wanted > all {
             return Err(Failure::new(Exit::Usage, format!("{}: {wanted} layers of {all}", file.display())));
         }
-        let codes = integers(array).map_err(malformed)?;
-        let kept = codes.chunks_exact(all).flat_map(|frame| &frame[..wanted]);
-        let codes = kept
-            .enumerate()
-            .map(|(i, &v)| {
-                u16::try_from(v)
-                    .map_err(|_| malformed(format!("code {v} at {i} is not below the codebook of {}", self.codebook)))
-            })
-            .collect::<Result<Vec<u16>, _>>()?;
-        LatentCodes::new(codes, wanted, self.codebook).map_err(|e| malformed(e.to_string()))
+        let codes = codes::parse(&bytes, None).map_err(|e| malformed(e.to_string()))?.codes;
+        let kept: Vec<u16> = codes.chunks_exact(all).flat_map(|frame| &frame[..wanted]).copied().collect();
+        LatentCodes::new(kept, wanted, self.codebook).map_err(|e| malformed(e.to_string()))
     }
-}
-
-/// The values of an array of any integer type.
-fn integers(array: npyz::NpyFile<&[u8]>) -> Result<Vec<i64>, String> {
-    use npyz::{DType, TypeChar};
-    let DType::Plain(plain) = array.dtype() else { return Err("a structured array".into()) };
-    macro_rules! values {
-        ($t:ty) => {
-            array.into_vec::<$t>().map(|v| v.into_iter().map(i64::from).collect())
-        };
-    }
-    match (plain.type_char(), plain.num_bytes().unwrap_or(0)) {
-        (TypeChar::Uint, 1) => values!(u8),
-        (TypeChar::Uint, 2) => values!(u16),
-        (TypeChar::Uint, 4) => values!(u32),
-        (TypeChar::Uint, 8) => {
-            array.into_vec::<u64>().map(|v| v.into_iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect())
-        }
-        (TypeChar::Int, 1) => values!(i8),
-        (TypeChar::Int, 2) => values!(i16),
-        (TypeChar::Int, 4) => values!(i32),
-        (TypeChar::Int, 8) => array.into_vec::<i64>(),
-        _ => return Err(format!("type {plain}, expected integers")),
-    }
-    .map_err(|e| e.to_string())
 }

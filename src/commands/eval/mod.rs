@@ -3,6 +3,8 @@
 mod bd_rate;
 mod codec;
 mod compare;
+#[cfg(feature = "fid")]
+mod fid;
 mod image;
 mod latents;
 mod lmcodec_codec;
@@ -41,6 +43,8 @@ enum Command {
     Speed(speed::SpeedArgs),
     BdRate(bd_rate::BdRateArgs),
     Compare(compare::CompareArgs),
+    #[cfg(feature = "fid")]
+    Fid(fid::FidArgs),
     Paper(paper::PaperArgs),
     Render(render::RenderArgs),
     Ppm(ppm::PpmArgs),
@@ -59,6 +63,8 @@ impl Eval {
             Command::Speed(args) => args.run(),
             Command::BdRate(args) => args.run(),
             Command::Compare(args) => args.run(),
+            #[cfg(feature = "fid")]
+            Command::Fid(args) => args.run(),
             Command::Paper(args) => args.run(),
             Command::Render(args) => args.run(),
             Command::Ppm(args) => args.run(),

@@ -35,6 +35,10 @@ impl PaperArgs {
             })?;
             skipped.iter().for_each(|file| eprintln!("lmcodec: {file}: no result of a known shape, left out"));
         }
+        if results.files.is_empty() {
+            let folders: Vec<String> = self.results.iter().map(|p| p.display().to_string()).collect();
+            return Err(Failure::new(Exit::Io, format!("{}: no result file of a known shape", folders.join(", "))));
+        }
         let document = document(&results);
         folder.write(&results.summary(), &tables(&document), &document)
     }

@@ -11,7 +11,7 @@ use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
 use lmcodec_eval::recompression_document::document;
 
 use super::lmcodec_codec::Own;
-use super::sets::parse_set;
+use super::sets::{distinct_names, parse_set};
 use super::{OrExit, outputs, progress_bar, read};
 use crate::commands::exit::{Exit, Failure};
 
@@ -51,6 +51,7 @@ pub(super) struct RecompressArgs {
 
 impl RecompressArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        distinct_names(self.sets.iter().map(|s| s.0.as_str()))?;
         let named = || self.json.iter().chain(&self.markdown).chain(&self.html);
         outputs::check(named().map(PathBuf::as_path), self.force)?;
         let published = match &self.peers_csv {

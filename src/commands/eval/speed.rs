@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lmcodec_eval::peers::installed_peers;
-use lmcodec_eval::speed::{SpeedReport, measure_speed};
+use lmcodec_eval::speed::{SpeedError, SpeedReport, measure_speed};
 
 use super::lmcodec_codec::Own;
-use super::{OrExit, outputs, progress_bar, read};
+use super::{outputs, progress_bar, read};
 use crate::commands::exit::{Exit, Failure};
 
 /// Median CPU seconds and peak memory over paired runs of every codec that is installed.
@@ -46,7 +46,10 @@ impl SpeedArgs {
             .map(|path| Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), read(path)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
         let bar = progress_bar((files.len() * self.runs) as u64);
-        let report = measure_speed(&codecs, &files, self.runs, &self.anchor, &|| bar.inc(1)).or_exit(Exit::Failure)?;
+        let report = measure_speed(&codecs, &files, self.runs, &self.anchor, &|| bar.inc(1)).map_err(|error| {
+            let exit = if matches!(error, SpeedError::NoSize { .. }) { Exit::Malformed } else { Exit::Failure };
+            Failure::new(exit, error.to_string())
+        })?;
         bar.finish_and_clear();
         let text = if self.json { outputs::json(&report)? } else { table(&report).into_bytes() };
         outputs::write(Path::new("-"), &text, false)

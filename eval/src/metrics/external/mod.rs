@@ -3,9 +3,13 @@
 //!
 //! A template is split into words as a POSIX shell would, but no shell runs: `{reference}` and `{degraded}` are replaced
 //! inside the words, so paths may hold any character. The program must end with code 0 within the time limit; what it writes
-//! to stderr is quoted when it fails. `docs/METRICS.md` gives the templates.
+//! to stderr is quoted when it fails. A command line without placeholders is a [`service`] that stays up. [`ExternalProgram`] is
+//! either; `docs/METRICS.md` gives the command lines.
+
+pub mod service;
 
 use serde::{Deserialize, Serialize};
+use service::ExternalService;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,6 +18,9 @@ use thiserror::Error;
 
 /// Most bytes of an answer that are read.
 pub const MAX_ANSWER: u64 = 1 << 20;
+
+/// How long an answer may take, the first one of a service too (it loads its model then).
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Where the number is in the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +81,14 @@ pub enum ExternalError {
         /// The limit.
         limit: Duration,
     },
+    /// A service answered that it cannot measure these files; it can be asked about others.
+    #[error("{program}: {message}")]
+    Refused {
+        /// The program.
+        program: String,
+        /// What it said.
+        message: String,
+    },
     /// The answer is not what was asked for.
     #[error("{program}: {reason}; it answered {answer:?}")]
     Answer {
@@ -106,7 +121,7 @@ impl ExternalCommand {
                 return Err(bad(format!("{placeholder} has no meaning here")));
             }
         }
-        Ok(Self { words, version: String::new(), limit: Duration::from_secs(600) })
+        Ok(Self { words, version: String::new(), limit: LIMIT })
     }
 
     /// Runs `template` (for instance `visqol-version --version`) and records the first line it prints.
@@ -215,6 +230,74 @@ impl ExternalCommand {
             return Err(self.unusable(&format!("more than {MAX_ANSWER} bytes"), ""));
         }
         String::from_utf8(bytes).map_err(|e| self.unusable("not UTF-8", &String::from_utf8_lossy(e.as_bytes())))
+    }
+}
+
+/// A program that is started for every question, or a service.
+#[derive(Debug)]
+pub enum ExternalProgram {
+    /// Started for every question; where its number is.
+    Command(ExternalCommand, Answer),
+    /// Started once.
+    Service(ExternalService),
+}
+
+impl ExternalProgram {
+    /// A program that compares two files: a template with `{reference}` and `{degraded}`, or the command line of a service.
+    ///
+    /// # Errors
+    /// [`ExternalError`]: no command line, one placeholder without the other, a service that does not start.
+    pub fn scorer(command_line: &str, answer: Answer) -> Result<Self, ExternalError> {
+        Self::new(command_line, &["{reference}", "{degraded}"], answer)
+    }
+
+    /// A program that transcribes a file: a template with `{degraded}`, or the command line of a service.
+    ///
+    /// # Errors
+    /// As of [`Self::scorer`].
+    pub fn transcriber(command_line: &str) -> Result<Self, ExternalError> {
+        Self::new(command_line, &["{degraded}"], Answer::LastNumber)
+    }
+
+    fn new(command_line: &str, placeholders: &[&str], answer: Answer) -> Result<Self, ExternalError> {
+        if ["{reference}", "{degraded}"].iter().any(|p| command_line.contains(p)) {
+            Ok(Self::Command(ExternalCommand::new(command_line, placeholders)?, answer))
+        } else {
+            Ok(Self::Service(ExternalService::start(command_line, LIMIT)?))
+        }
+    }
+
+    /// Name and version for reports: what a service states, or the template with file names instead of paths.
+    pub fn description(&self) -> String {
+        match self {
+            Self::Service(service) => format!("{}: {}", service.name, service.version),
+            Self::Command(command, _) => {
+                let bare = |w: &String| w.rsplit('/').next().unwrap_or_default().to_string();
+                command.words.iter().map(bare).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
+    /// A number about a pair of files.
+    ///
+    /// # Errors
+    /// [`ExternalError`].
+    pub fn score(&mut self, reference: &Path, degraded: &Path) -> Result<f64, ExternalError> {
+        match self {
+            Self::Command(command, answer) => command.score(reference, degraded, answer),
+            Self::Service(service) => service.score(reference, degraded),
+        }
+    }
+
+    /// A text about one file.
+    ///
+    /// # Errors
+    /// [`ExternalError`].
+    pub fn transcript(&mut self, degraded: &Path) -> Result<String, ExternalError> {
+        match self {
+            Self::Command(command, _) => command.transcript(degraded),
+            Self::Service(service) => service.transcript(degraded),
+        }
     }
 }
 
