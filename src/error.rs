@@ -77,6 +77,14 @@ pub enum Error {
         /// The models that were looked at, by name and hash, and the folders.
         looked_in: Vec<String>,
     },
+    /// There is no model file of that path, and no model of that name or hash in the model folders.
+    #[error("no model {name}: no such file, and none of that name or hash in: {}", looked_in.join(", "))]
+    ModelNotFound {
+        /// What was asked for.
+        name: String,
+        /// The folders that were looked in.
+        looked_in: Vec<String>,
+    },
     /// The backbone of a head set is not at hand.
     #[error("the head set {heads} needs the backbone with SHA-256 {sha256}, which is in none of: {}", looked_in.join(", "))]
     MissingBackbone {

@@ -41,7 +41,8 @@ pub struct Limits {
     pub max_original_bytes: u64,
     /// Most codes of a file of codebook indices; each takes two bytes while it is worked on.
     pub max_codes: u64,
-    /// Most bytes of keys and values of all threads together, for sequence models; fewer threads are used to stay below.
+    /// Most bytes of keys and values of all threads together, for sequence models and frame heads; fewer threads are used to
+    /// stay below.
     pub max_model_bytes: u64,
 }
 
@@ -73,6 +74,15 @@ impl Execution {
     pub(crate) fn isa(&self) -> Result<Isa, Error> {
         Ok(self.kernel.map_or_else(|| Ok(Isa::detect()), Isa::new)?)
     }
+
+    /// With as many threads as the limit has memory for, each taking `bytes` of keys and values.
+    pub(crate) fn within(&self, bytes: u64, limits: &Limits) -> Result<Self, Error> {
+        Error::limit("bytes of keys and values", bytes, limits.max_model_bytes)?;
+        let most = usize::try_from(limits.max_model_bytes / bytes.max(1)).unwrap_or(usize::MAX);
+        let threads = self.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
+        let threads = if most < threads { NonZeroUsize::new(most) } else { self.threads };
+        Ok(Self { threads, ..self.clone() })
+    }
 }
 
 /// Options of [`encode`](crate::encode()).
@@ -92,7 +102,8 @@ pub struct EncodeOptions {
     pub always_model: bool,
     /// Rows of blocks of the first component that a segment has, about; at least one row of MCUs.
     pub segment_rows: NonZeroUsize,
-    /// Chunks of a segment, for sequence models; `None`: 8 to 64, by their length.
+    /// Chunks of a segment, for sequence models (`None`: 8 to 64, by their length); pieces of a segment, for frame heads
+    /// (`None`: 64 of RVQ, grids of 2^18 codes of VQ).
     pub segment_chunks: Option<NonZeroUsize>,
     /// Bounds.
     pub limits: Limits,

@@ -1,10 +1,12 @@
 //! Frames of VQ and RVQ codes: round trips, the same bits in every batch and kernel, damage, malformed model files.
 
+use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
 use lmcodec_entropy::error::ModelError;
 use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
 use lmcodec_entropy::frames::testing::{heads_writer, random_heads, small_grids, small_steps};
 use lmcodec_entropy::frames::{
-    Codes, FrameHeads, FramesError, SEGMENT, Shape, count, decode, decode_in_batches, encode, encode_in_batches,
+    Codes, FrameHeads, FramesError, SEGMENT, Shape, count, decode, decode_from, decode_in_batches, decode_signals_from,
+    encode, encode_in_batches, encode_into, encode_signals_into,
 };
 use lmcodec_entropy::llama::testing::{Random, Weights, random_model, small_config};
 use lmcodec_entropy::llama::{FrameLlama, Isa, Kernel};
@@ -54,6 +56,36 @@ fn shapes(medium: Medium) -> Vec<Shape> {
             of(70, 1, 9, 5),
         ],
     }
+}
+
+#[test]
+fn signals_of_one_length_are_an_array_and_others_come_back() {
+    let config = small_steps();
+    let (model, isa) = (model(&config, 4), Isa::detect());
+    let shape = Shape { grids: 3, rows: 1, columns: 300, layers: 5 };
+    let codes = draw(shape, config.codebook, 1);
+    let array = encode(&model, isa, Codes { shape, codes: &codes }).unwrap();
+    for steps in [vec![300, 300, 300], vec![256, 0, 44, 600], vec![900]] {
+        let mut sink = RangeEncoder::new();
+        encode_signals_into(&model, isa, &steps, &codes, &mut sink).unwrap();
+        let bytes = sink.finish();
+        assert_eq!(bytes == array, steps.len() == 3, "{steps:?}");
+        let mut source = RangeDecoder::new(&bytes);
+        assert_eq!(decode_signals_from(&model, isa, &steps, &mut source).unwrap(), codes, "{steps:?}");
+        source.finish().unwrap();
+    }
+    let mut sink = RangeEncoder::new();
+    encode_into(&model, isa, Codes { shape, codes: &codes }, &mut sink).unwrap();
+    assert!(sink.finish() == array);
+    assert_eq!(decode_from(&model, isa, shape, &mut RangeDecoder::new(&array)).unwrap(), codes);
+
+    let refused =
+        |steps: &[usize]| encode_signals_into(&model, isa, steps, &codes, &mut RangeEncoder::new()).unwrap_err();
+    assert_eq!(refused(&[300, 300]), FramesError::Length { found: 4500, expected: 3000 });
+    assert!(matches!(refused(&[usize::MAX, usize::MAX]), FramesError::Size { what: "codes", .. }));
+    let grids = self::model(&small_grids(), 4);
+    let error = decode_signals_from(&grids, isa, &[4], &mut RangeDecoder::new(&array)).unwrap_err();
+    assert!(matches!(error, FramesError::Shape { .. }), "{error}");
 }
 
 #[test]

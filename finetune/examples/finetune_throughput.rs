@@ -1,6 +1,8 @@
 //! Speed and memory of a fine-tuning step with a frozen backbone: symbols a second by chunk length.
 //!
-//! `cargo run --release -p lmcodec-finetune --example finetune_throughput -- CHECKPOINT [VOCABULARY [SYMBOLS_A_BATCH]]`
+//! `cargo run --release -p lmcodec-finetune --example finetune_throughput -- CHECKPOINT [VOCABULARY [SYMBOLS_A_BATCH [CHUNK
+//! [PRECISION]]]]`; without a chunk length 512, 1024 and 2048 are run, without `f32` or `bf16` both. `RAYON_NUM_THREADS` sets
+//! the threads. `finetune_throughput.py` beside this file runs the same step in PyTorch.
 
 use std::path::Path;
 use std::time::Instant;
@@ -32,13 +34,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.next().ok_or("a checkpoint is needed")?;
     let vocabulary: u32 = arguments.next().map_or(Ok(256), |v| v.parse())?;
     let symbols: usize = arguments.next().map_or(Ok(2048), |v| v.parse())?;
+    let lengths: Vec<usize> = arguments.next().map_or(Ok(vec![512, 1024, 2048]), |n| n.parse().map(|n| vec![n]))?;
+    let only = arguments.next();
     let device = Device::flex();
     let checkpoint = Checkpoint::open(Path::new(&path))?;
     let backbone = Backbone::load(&checkpoint, 2048, &device)?;
     let half = backbone.in_bf16();
     let rows = Rows::new(&[vocabulary]);
     let heads = Heads::random(&rows, checkpoint.config(), (0.1, 0.01), None, &device.clone().autodiff());
-    for length in [512, 1024, 2048] {
+    for length in lengths {
         let chunk = |seed: usize| Chunk {
             first_layer: 0,
             layers: LayerPattern::Same,
@@ -59,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (0..3).map(run).fold((f64::INFINITY, f64::INFINITY), |a, b| (a.0.min(b.0), a.1.min(b.1)))
         };
         for (precision, backbone) in [("f32", Some(&backbone)), ("bf16", half.as_ref())] {
-            let Some(backbone) = backbone else { continue };
+            let Some(backbone) = backbone.filter(|_| only.as_deref().is_none_or(|only| only == precision)) else { continue };
             let forward = best(&|| drop(evaluate(backbone, &heads, &rows, &batch).expect("a valid batch")));
             let step = best(&|| drop(gradients(backbone, &heads, &rows, &batch, 1e-3).expect("a valid batch")));
             println!(

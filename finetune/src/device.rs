@@ -2,14 +2,15 @@
 
 pub use burn::tensor::Device;
 
-/// The devices that `--device` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// A device that `--device` names: `cpu`, `wgpu` (the default GPU) or `wgpu:N` (the N-th discrete GPU, from 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
     /// The CPU, through burn's flex backend.
     Cpu,
     /// The default GPU through wgpu.
     Wgpu,
+    /// The discrete GPU with this index through wgpu.
+    DiscreteWgpu(usize),
 }
 
 impl std::str::FromStr for DeviceKind {
@@ -19,7 +20,11 @@ impl std::str::FromStr for DeviceKind {
         match s {
             "cpu" => Ok(Self::Cpu),
             "wgpu" | "gpu" => Ok(Self::Wgpu),
-            _ => Err(format!("unknown device {s:?}: expected cpu or wgpu")),
+            _ => s
+                .strip_prefix("wgpu:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::DiscreteWgpu)
+                .ok_or_else(|| format!("unknown device {s:?}: expected cpu, wgpu or wgpu:N")),
         }
     }
 }
@@ -37,8 +42,37 @@ impl DeviceKind {
             Self::Cpu => Err("this build has no CPU backend: rebuild with the feature `finetune`".into()),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "wgpu")]
+            Self::DiscreteWgpu(index) => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(index))),
             #[cfg(not(feature = "wgpu"))]
-            Self::Wgpu => Err("this build has no GPU backend: rebuild with the feature `wgpu`".into()),
+            _ => Err("this build has no GPU backend: rebuild with the feature `wgpu`".into()),
         }
+    }
+}
+
+/// Opens the devices of a list such as `wgpu:0,wgpu:1`, the first of which keeps what is trained. (`cpu,cpu` is two replicas on
+/// one processor: of use for tests alone.)
+///
+/// # Errors
+/// A message if a name is unknown or this build lacks the backend.
+pub fn open_all(list: &str) -> Result<Vec<Device>, String> {
+    list.split(',').map(|name| name.trim().parse::<DeviceKind>()?.open()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named() {
+        let kind = |s: &str| s.parse::<DeviceKind>();
+        assert_eq!((kind("cpu"), kind("wgpu")), (Ok(DeviceKind::Cpu), Ok(DeviceKind::Wgpu)));
+        assert_eq!(kind("wgpu:3"), Ok(DeviceKind::DiscreteWgpu(3)));
+        for wrong in ["", "cuda", "wgpu:", "wgpu:-1", "wgpu:x"] {
+            assert!(kind(wrong).is_err_and(|message| message.contains("expected cpu, wgpu or wgpu:N")), "{wrong}");
+        }
+        assert!(open_all("cpu,tpu").is_err());
+        #[cfg(feature = "flex")]
+        assert_eq!(open_all("cpu, cpu").expect("devices").len(), 2);
     }
 }

@@ -1,8 +1,9 @@
 //! Files of codebook indices (`.npy`, `.safetensors`) → lmcodec files and back, byte for byte.
 //!
-//! The array is brought into coding order ([`shape`]), cut into segments and coded with the adaptive model
-//! ([`segments`]) or a sequence Llama (`sequence/`); whatever else the file has is side information.
+//! The array is brought into coding order ([`shape`]), cut into segments and coded with the adaptive model ([`segments`]),
+//! frame heads ([`frames`]) or a sequence Llama (`sequence/`); whatever else the file has is side information.
 
+mod frames;
 pub(crate) mod segments;
 pub(crate) mod shape;
 
@@ -79,14 +80,23 @@ pub fn encode_codes(bytes: &[u8], codes: &CodesOptions, options: &EncodeOptions)
         side: array.side.to_bytes(),
     };
     let (coding, verifying) = if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) };
-    let payloads = if let Some(model) = &options.model {
-        let (payloads, per_segment) = sequence::codes::encode(&symbols, order.layers(), model, options, coding)?;
-        (content.model, content.per_segment) = (CodesModel::Named(model.reference()), per_segment);
-        payloads
-    } else {
-        let bits = segments::bits(&content.vocabularies, symbols.len());
-        let meter = Meter::of_symbols(&options.execution, bits, coding);
-        segments::encode(&symbols, &order, &content, &options.execution, &meter)?
+    let payloads = match options.model.as_deref() {
+        None => {
+            let bits = segments::bits(&content.vocabularies, symbols.len());
+            let meter = Meter::of_symbols(&options.execution, bits, coding);
+            segments::encode(&symbols, &order, &content, &options.execution, &meter)?
+        }
+        Some(model) if model.frame_heads().is_some() => {
+            let (payloads, per_segment) =
+                frames::encode(&symbols, &order, &content.vocabularies, model, options, coding)?;
+            (content.model, content.per_segment) = (CodesModel::FrameHeads(model.reference()), per_segment);
+            payloads
+        }
+        Some(model) => {
+            let (payloads, per_segment) = sequence::codes::encode(&symbols, order.layers(), model, options, coding)?;
+            (content.model, content.per_segment) = (CodesModel::Named(model.reference()), per_segment);
+            payloads
+        }
     };
     let header = Header {
         original_length: bytes.len() as u64,
@@ -174,7 +184,7 @@ pub(crate) fn open_codes(content: &CodesContent, header: &Header, limits: &Limit
         return Err(fault(format!("{} vocabularies for {} layers", content.vocabularies.len(), order.layers())));
     }
     let expected = (side.count() as u64).div_ceil(content.per_segment);
-    // The number of chunks is checked when the model, and so their length, is known.
+    // The number of chunks or pieces is checked when the model, and so their length, is known.
     if content.model == CodesModel::Adaptive && expected != header.payloads.len() as u64 {
         return Err(fault(format!("{} segments where the codes need {expected}", header.payloads.len())));
     }
@@ -190,11 +200,20 @@ pub(crate) fn decode_codes(
     share: Range<f64>,
 ) -> Result<(CodeArray, Vec<SegmentFault>), Error> {
     let OpenedCodes { side, order } = open_codes(content, header, &options.limits)?;
-    if let CodesModel::Named(model) = &content.model {
-        let (model, layers) = (model.find(&options.models)?, order.layers());
-        let place = (header.side_offset() + content.side.len(), share);
-        let (symbols, faults) =
-            sequence::codes::decode(side.count(), layers, &model, content.per_segment, payloads, options, place)?;
+    let base = header.side_offset() + content.side.len();
+    let symbols = match &content.model {
+        CodesModel::Adaptive => None,
+        CodesModel::Named(model) => {
+            let (model, layers, place) = (model.find(&options.models)?, order.layers(), (base, share.clone()));
+            let per_segment = content.per_segment;
+            Some(sequence::codes::decode(side.count(), layers, &model, per_segment, payloads, options, place)?)
+        }
+        CodesModel::FrameHeads(model) => {
+            let (model, place) = (model.find(&options.models)?, (base, share.clone()));
+            Some(frames::decode(side.count(), &order, &model, content.per_segment, payloads, options, place)?)
+        }
+    };
+    if let Some((symbols, faults)) = symbols {
         return Ok((CodeArray { codes: order.scatter(&symbols), side }, faults));
     }
     let meter = Meter::of_symbols(&options.execution, segments::bits(&content.vocabularies, side.count()), share);
@@ -225,7 +244,7 @@ pub struct CodesInspection {
     pub codebooks: Vec<u32>,
     /// Codes.
     pub codes: usize,
-    /// Codes (adaptive model) or chunks (other models) of every segment but the last.
+    /// Codes (adaptive model), chunks (sequence models) or pieces (frame heads) of every segment but the last.
     pub per_segment: u64,
 }
 
@@ -233,9 +252,9 @@ pub(crate) fn inspect_codes(content: &CodesContent, opened: &OpenedCodes) -> Cod
     let vq = matches!(content.medium, CodeMedium::Vq { .. });
     CodesInspection {
         medium: if vq { "vq" } else { "rvq" },
-        model: match &content.model {
-            CodesModel::Adaptive => ADAPTIVE.into(),
-            CodesModel::Named(model) => format!("{} {}", model.id, model.name).trim_end().to_owned(),
+        model: match content.model.reference() {
+            None => ADAPTIVE.into(),
+            Some(model) => format!("{} {}", model.id, model.name).trim_end().to_owned(),
         },
         side_information_bytes: content.side.len(),
         element: opened.side.element.name(),

@@ -55,9 +55,9 @@ pub(crate) struct Encode {
     /// Chroma subsampling of images that are not JPEG files yet
     #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
     subsampling: String,
-    /// Model file to encode with, instead of the embedded one of the effort: a frame Llama, or a head set whose backbone lies beside it or
-    /// in a model folder
-    #[arg(long, value_name = "FILE")]
+    /// Model to encode with, instead of the embedded one of the effort: a frame Llama, frame heads (--vq, --rvq), or a head set, whose
+    /// backbone lies beside it or in a model folder; a file, or the name or hash of a model in a model folder
+    #[arg(long, value_name = "FILE|NAME")]
     model: Option<PathBuf>,
     /// Keep the modelled form even where storing takes fewer bytes
     #[arg(long, hide = true)]
@@ -65,7 +65,7 @@ pub(crate) struct Encode {
     /// Rows of luma blocks in a segment, about
     #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
     segment_rows: std::num::NonZeroUsize,
-    /// Chunks of a segment, with sequence models
+    /// Chunks of a segment, with sequence models; pieces, with frame heads
     #[arg(long, hide = true, value_name = "N")]
     segment_chunks: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
@@ -142,7 +142,7 @@ impl Encode {
             model: self
                 .model
                 .as_deref()
-                .map(|path| Model::from_file_in(path, &folders::standard()))
+                .map(|path| Model::named(path, &folders::standard()))
                 .transpose()?
                 .map(Arc::new),
             quality: self.quality,

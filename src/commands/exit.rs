@@ -55,6 +55,7 @@ impl From<&Error> for Exit {
             | Error::Image(_) => Self::Malformed,
             Error::Unsupported { .. }
             | Error::UnknownModel { .. }
+            | Error::ModelNotFound { .. }
             | Error::MissingBackbone { .. }
             | Error::Arrangement { .. }
             | Error::Model { .. } => Self::Unsupported,

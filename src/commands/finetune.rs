@@ -19,8 +19,9 @@ pub(crate) struct Finetune {
     /// Folder for the head set, checkpoints, log and loss curve
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Device: cpu, or wgpu in builds with that feature
-    #[arg(long, default_value = "cpu", value_parser = ["cpu", "wgpu"])]
+    /// Device: cpu, or in builds with that feature wgpu (the default GPU) or wgpu:N; several, as in wgpu:0,wgpu:1, share the
+    /// batches that a step accumulates
+    #[arg(long, default_value = "cpu", value_name = "DEVICE,..")]
     device: String,
     /// Go on with the run that is in the folder
     #[arg(long)]
@@ -44,16 +45,15 @@ impl Finetune {
 impl Finetune {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         use lmcodec_finetune::checkpoint::Checkpoint;
-        use lmcodec_finetune::device::DeviceKind;
+        use lmcodec_finetune::device::open_all;
         use lmcodec_finetune::sequence::config::read_config;
         use lmcodec_finetune::sequence::train::{RunOptions, finetune};
 
         let config = read_config(&self.config).map_err(fault)?;
-        let device = self.device.parse::<DeviceKind>().and_then(DeviceKind::open);
-        let device = device.map_err(|message| Failure::new(Exit::Usage, message))?;
+        let devices = open_all(&self.device).map_err(|message| Failure::new(Exit::Usage, message))?;
         let checkpoint = Checkpoint::open(&self.checkpoint).map_err(|e| fault(e.into()))?;
         let options = RunOptions { resume: self.resume, stop_after: self.steps };
-        let outcome = finetune(&config, &checkpoint, &self.out, &device, options).map_err(fault)?;
+        let outcome = finetune(&config, &checkpoint, &self.out, &devices, options).map_err(fault)?;
         let best = outcome.state.validations.iter().map(|v| v.1).min_by(f64::total_cmp);
         let line = serde_json::json!({
             "head_set": outcome.head_file, "backbone": checkpoint.name(), "backbone_sha256": checkpoint.sha256(),

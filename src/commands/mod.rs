@@ -119,8 +119,8 @@ impl Coding {
 /// Model files beside the embedded models.
 #[derive(Debug, Args)]
 struct Models {
-    /// Model file to decode with, beside the embedded ones and those in the model folders; may be repeated
-    #[arg(long = "model", value_name = "FILE")]
+    /// Model to decode with, beside the embedded ones and those in the model folders; may be repeated
+    #[arg(long = "model", value_name = "FILE|NAME")]
     files: Vec<PathBuf>,
 }
 

@@ -30,7 +30,7 @@ enum Action {
     },
     /// Check model files and copy them into the first model folder, backbones first
     Add {
-        /// Model files: frame Llamas, backbones, head sets
+        /// Model files: frame Llamas, frame heads, backbones, head sets
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
@@ -73,10 +73,7 @@ fn list(folders: &[PathBuf], json: bool) -> Result<String, Failure> {
         let sha256 = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let path = file.path.display().to_string();
         text += &if json {
-            let backbone = match &file.kind {
-                Some(ModelKind::SequenceHeads { backbone_sha256 }) => Some(backbone_sha256),
-                _ => None,
-            };
+            let backbone = file.kind.as_ref().and_then(ModelKind::backbone_sha256);
             let line = json!({
                 "path": path, "sha256": sha256, "kind": kind, "bytes": file.bytes, "backbone_sha256": backbone,
             });

@@ -16,8 +16,8 @@ pub(crate) struct Train {
     /// Folder for checkpoints, log and exported model; a run that is there already goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Device: cpu, or wgpu in builds with that feature
-    #[arg(long, default_value = "cpu", value_parser = ["cpu", "wgpu"])]
+    /// Device: cpu, or in builds with that feature wgpu (the default GPU) or wgpu:N
+    #[arg(long, default_value = "cpu")]
     device: String,
     /// Array of codes (.npy) to code with the model at the end; may be repeated (configurations of frames of codes)
     #[arg(long = "test", value_name = "FILE")]

@@ -8,8 +8,10 @@ use crate::models::ModelReference;
 
 /// Number of the adaptive model.
 const ADAPTIVE: u8 = 0;
-/// Number of models that are named by their hash.
+/// Number of sequence models, which are named by their hash.
 const NAMED: u8 = 1;
+/// Number of frame heads, which are named by their hash.
+const FRAME_HEADS: u8 = 2;
 /// Flag: the layers are the last dimension but one.
 const LAYERS_FIRST: u8 = 1;
 /// Most layers that a header may state vocabularies for.
@@ -24,7 +26,8 @@ pub struct CodesContent {
     pub model: CodesModel,
     /// Codebook size of every layer, 1..=65536; one entry stands for all layers.
     pub vocabularies: Vec<u32>,
-    /// Codes (adaptive model) or chunks (named model) of every segment but the last, which has the rest; at least 1.
+    /// Codes (adaptive model), chunks (named model) or pieces (frame heads) of every segment but the last, which has the rest;
+    /// at least 1.
     pub per_segment: u64,
     /// Serialized side information (`lmcodec_codecs::codes::CodeSide`).
     pub side: Vec<u8>,
@@ -52,19 +55,32 @@ pub enum CodeMedium {
 pub enum CodesModel {
     /// Counts that learn from the codes themselves (`lmcodec_entropy::adaptive`); nothing is needed to decode.
     Adaptive,
-    /// A model file.
+    /// The head set of a sequence model.
     Named(ModelReference),
+    /// Heads on the blocks of a frame Llama.
+    FrameHeads(ModelReference),
+}
+
+impl CodesModel {
+    /// The model file, if one is needed.
+    pub fn reference(&self) -> Option<&ModelReference> {
+        match self {
+            Self::Adaptive => None,
+            Self::Named(model) | Self::FrameHeads(model) => Some(model),
+        }
+    }
 }
 
 impl CodesContent {
     /// Appends everything between the original's checksum and the number of segments.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        match &self.model {
-            CodesModel::Adaptive => out.push(ADAPTIVE),
-            CodesModel::Named(model) => {
-                out.push(NAMED);
-                put_model(out, model);
-            }
+        out.push(match &self.model {
+            CodesModel::Adaptive => ADAPTIVE,
+            CodesModel::Named(_) => NAMED,
+            CodesModel::FrameHeads(_) => FRAME_HEADS,
+        });
+        if let Some(model) = self.model.reference() {
+            put_model(out, model);
         }
         put_varint(out, self.side.len() as u64);
         out.extend_from_slice(&self.side);
@@ -88,11 +104,12 @@ impl CodesContent {
         let model = match reader.array("the model's kind")? {
             [ADAPTIVE] => CodesModel::Adaptive,
             [NAMED] => CodesModel::Named(read_model(reader)?),
+            [FRAME_HEADS] => CodesModel::FrameHeads(read_model(reader)?),
             [other] => {
                 return Err(Error::Unsupported {
                     what: "kind of model for codes",
                     found: other.to_string(),
-                    supported: format!("{ADAPTIVE} and {NAMED}"),
+                    supported: format!("{ADAPTIVE}..={FRAME_HEADS}"),
                 });
             }
         };
@@ -115,7 +132,7 @@ impl CodesContent {
         };
         let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
         let vocabularies = vocabularies.collect::<Result<_, Error>>()?;
-        let per_segment = positive(reader, "the codes or chunks of a segment", u64::MAX)?;
+        let per_segment = positive(reader, "the codes, chunks or pieces of a segment", u64::MAX)?;
         Ok(Self { medium, model, vocabularies, per_segment, side })
     }
 }

@@ -174,10 +174,7 @@ impl Header {
         let (model, side) = match &self.content {
             Content::Jpeg(jpeg) => (16, jpeg.side.len()),
             Content::SequenceJpeg(jpeg) => (model_length(&jpeg.model), jpeg.side.len()),
-            Content::Codes(codes) => match &codes.model {
-                CodesModel::Adaptive => (1, codes.side.len()),
-                CodesModel::Named(model) => (1 + model_length(model), codes.side.len()),
-            },
+            Content::Codes(codes) => (1 + codes.model.reference().map_or(0, model_length), codes.side.len()),
             Content::Stored(_) => (0, 0),
         };
         put_varint(&mut before, side as u64);
@@ -380,7 +377,7 @@ mod tests {
             rows_per_segment in 1u32..,
             payloads in proptest::collection::vec((0..usize::MAX / 2, any::<u32>()), 1..20),
             kind in 0..7,
-            (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), any::<bool>()),
+            (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), 0..3),
             vocabularies in proptest::collection::vec(1u32..=65_536, 1..9),
         ) {
             let mut payloads: Vec<_> = payloads.into_iter().map(|(length, crc)| Payload { length, crc }).collect();
@@ -400,7 +397,11 @@ mod tests {
                 }),
                 _ => Content::Codes(CodesContent {
                     medium: if kind == 3 { CodeMedium::Vq { height, width } } else { CodeMedium::Rvq { layers_first } },
-                    model: if named { CodesModel::Named(ModelReference { id: ModelId(model), name: String::new() }) } else { CodesModel::Adaptive },
+                    model: match named {
+                        0 => CodesModel::Adaptive,
+                        1 => CodesModel::Named(ModelReference { id: ModelId(model), name: String::new() }),
+                        _ => CodesModel::FrameHeads(ModelReference { id: ModelId(model), name: "köpfe".into() }),
+                    },
                     vocabularies: if kind == 3 { vec![rows_per_segment.min(65_536)] } else { vocabularies },
                     per_segment: u64::from(rows_per_segment),
                     side,

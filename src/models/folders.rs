@@ -85,6 +85,44 @@ pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, E
     Ok(target)
 }
 
+/// Fewest digits of a hash that name a model.
+const LEAST_DIGITS: usize = 8;
+
+/// The file that a user means: one of that path or, if there is none, the file of a model folder whose name (without the
+/// extension) is `name`, or whose hash begins with it (8 hexadecimal digits or more).
+///
+/// # Errors
+/// [`Error::ModelNotFound`], with what was looked for; [`Error::Option`] if a hash's beginning fits several files.
+pub fn resolve(name: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
+    if name.exists() {
+        return Ok(name.into());
+    }
+    let text = name.to_string_lossy();
+    let prefix = text.len() >= LEAST_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut found: Vec<PathBuf> = Vec::new();
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        for path in model_files(folder)? {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            // The same model in several folders is one.
+            let known = found.iter().any(|other| other.file_name() == path.file_name());
+            if !known && (stem == text || prefix && stem.starts_with(&text.to_ascii_lowercase())) {
+                found.push(path);
+            }
+        }
+    }
+    match found.as_slice() {
+        [path] => Ok(path.clone()),
+        [] => {
+            let looked_in = folders.iter().map(|folder| folder.display().to_string()).collect();
+            Err(Error::ModelNotFound { name: text.into_owned(), looked_in })
+        }
+        several => {
+            let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            Err(Error::Option(format!("several models begin with {text}: {}", several.join(", "))))
+        }
+    }
+}
+
 /// The file of a model that a coded file names.
 pub(super) fn find_model(id: ModelId, folders: &[PathBuf]) -> Option<PathBuf> {
     let prefix = id.to_string();
@@ -97,13 +135,18 @@ pub(super) fn find_model(id: ModelId, folders: &[PathBuf]) -> Option<PathBuf> {
     folders.iter().find_map(named)
 }
 
-/// The bytes of a backbone: a file of that name in a folder, or any backbone beside the head set with that hash.
-pub(super) fn find_backbone(sha256: &str, heads: &str, beside: &Path, folders: &[PathBuf]) -> Result<Vec<u8>, Error> {
+/// The bytes of a backbone of some kind: a file of that name in a folder, or any such file beside the head set with that hash.
+pub(super) fn find_backbone(
+    (sha256, kind): (&str, &ModelKind),
+    heads: &str,
+    beside: &Path,
+    folders: &[PathBuf],
+) -> Result<Vec<u8>, Error> {
     let beside = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
     let named = folders.iter().map(PathBuf::as_path).chain([beside]).map(|f| f.join(format!("{sha256}.{EXTENSION}")));
     let others = model_files(beside).unwrap_or_default().into_iter();
     for path in named.filter(|path| path.is_file()).chain(others) {
-        if header_of(&path).as_deref().and_then(kind_of) == Some(ModelKind::SequenceBackbone) {
+        if header_of(&path).as_deref().and_then(kind_of).as_ref() == Some(kind) {
             let bytes = fs::read(&path).map_err(|source| Error::Io { path, source })?;
             if hash_of(&bytes) == sha256 {
                 return Ok(bytes);

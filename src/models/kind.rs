@@ -1,5 +1,6 @@
 //! What kind of model file some bytes are, from their metadata alone.
 
+use lmcodec_entropy::frames::config::ARCH as FRAME_HEADS_ARCH;
 use lmcodec_entropy::llama::ARCH;
 use lmcodec_entropy::sequence::{BACKBONE_ARCH, HEADS_ARCH};
 use serde_json::Value;
@@ -16,6 +17,11 @@ pub enum ModelKind {
         /// SHA-256 of the backbone file, in hexadecimal.
         backbone_sha256: String,
     },
+    /// Embedding and heads for frames of VQ or RVQ codes, on the blocks of a frame Llama or with blocks of their own.
+    FrameHeads {
+        /// SHA-256 of the frame Llama in hexadecimal; none if the file holds its blocks.
+        backbone_sha256: Option<String>,
+    },
     /// A safetensors file with other contents; `arch` as it says.
     Other {
         /// The architecture, empty if none is named.
@@ -30,7 +36,17 @@ impl ModelKind {
             Self::Frame => "frame Llama",
             Self::SequenceBackbone => "sequence backbone",
             Self::SequenceHeads { .. } => "sequence heads",
+            Self::FrameHeads { .. } => "frame heads",
             Self::Other { .. } => "other",
+        }
+    }
+
+    /// SHA-256 of the file that this one needs, in hexadecimal.
+    pub fn backbone_sha256(&self) -> Option<&str> {
+        match self {
+            Self::SequenceHeads { backbone_sha256 } => Some(backbone_sha256),
+            Self::FrameHeads { backbone_sha256 } => backbone_sha256.as_deref(),
+            _ => None,
         }
     }
 }
@@ -47,6 +63,9 @@ pub fn kind_of(bytes: &[u8]) -> Option<ModelKind> {
     Some(match text("arch").as_str() {
         BACKBONE_ARCH => ModelKind::SequenceBackbone,
         HEADS_ARCH => ModelKind::SequenceHeads { backbone_sha256: text("backbone_int_sha256") },
+        FRAME_HEADS_ARCH => {
+            ModelKind::FrameHeads { backbone_sha256: config["backbone_sha256"].as_str().map(str::to_owned) }
+        }
         ARCH => ModelKind::Frame,
         arch => ModelKind::Other { arch: arch.to_owned() },
     })

@@ -1,8 +1,8 @@
 //! The models that files are coded with: embedded ones, others given by path or bytes, and those in the model folders,
 //! found by their SHA-256.
 //!
-//! A model is a frame Llama (one file) or a sequence Llama (a head set, and the backbone that it names); `arch` in the file's
-//! metadata says which.
+//! A model is a frame Llama (one file), frame heads (embedding and heads for VQ or RVQ codes, on a frame Llama's blocks) or a
+//! sequence Llama (a head set, and the backbone that it names); `arch` in the file's metadata says which.
 
 pub mod folders;
 mod kind;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lmcodec_entropy::arrangement::flat::FlatArrangement;
 use lmcodec_entropy::chunks::arrangement_of;
+use lmcodec_entropy::frames::FrameHeads;
 use lmcodec_entropy::llama::FrameLlama;
 use lmcodec_entropy::segment::check_model;
 use lmcodec_entropy::sequence::SequenceLlama;
@@ -60,6 +61,7 @@ pub struct Model {
 enum Weights {
     Embedded(&'static FrameLlama),
     Loaded(Box<FrameLlama>),
+    FrameHeads(Box<FrameHeads>),
     Sequence(Box<SequenceModel>),
 }
 
@@ -83,6 +85,18 @@ impl Model {
         let llama = FrameLlama::from_bytes(bytes).map_err(fault)?;
         check_model(&llama).map_err(fault)?;
         Ok(Self { name, weights: Weights::Loaded(Box::new(llama)) })
+    }
+
+    /// Loads frame heads. The frame Llama whose blocks they run on is looked for among `backbones` and the embedded models;
+    /// heads that hold their blocks need none.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the bytes are no frame heads, or their backbone is not at hand.
+    pub fn from_frame_heads(name: impl Into<String>, bytes: &[u8], backbones: &[&FrameLlama]) -> Result<Self, Error> {
+        let name = name.into();
+        let heads = FrameHeads::from_bytes(bytes, backbones);
+        let heads = heads.map_err(|source| Error::Model { name: name.clone(), source })?;
+        Ok(Self { name, weights: Weights::FrameHeads(Box::new(heads)) })
     }
 
     /// Loads a sequence Llama from its integer backbone and head set.
@@ -112,15 +126,32 @@ impl Model {
         match kind_of(&bytes) {
             Some(ModelKind::SequenceHeads { backbone_sha256 }) => {
                 let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                let backbone = folders::find_backbone(&backbone_sha256, &name, &beside, folders)?;
+                let wanted = (backbone_sha256.as_str(), &ModelKind::SequenceBackbone);
+                let backbone = folders::find_backbone(wanted, &name, &beside, folders)?;
                 Self::from_sequence(name, &backbone, &bytes)
             }
+            Some(ModelKind::FrameHeads { backbone_sha256: Some(sha256) }) if !is_embedded(&sha256) => {
+                let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                let backbone = folders::find_backbone((&sha256, &ModelKind::Frame), &name, &beside, folders)?;
+                let fault = |source| Error::Model { name: sha256.clone(), source };
+                Self::from_frame_heads(name, &bytes, &[&FrameLlama::from_bytes(&backbone).map_err(fault)?])
+            }
+            Some(ModelKind::FrameHeads { .. }) => Self::from_frame_heads(name, &bytes, &[]),
             Some(ModelKind::SequenceBackbone) => Err(Error::Option(format!(
                 "{} is a backbone; name the head set that goes with it as the model",
                 path.display()
             ))),
             _ => Self::from_bytes(name, &bytes),
         }
+    }
+
+    /// Loads the model that a user means: a file, or a model of the `folders` by its name or the beginning of its hash
+    /// ([`folders::resolve`]).
+    ///
+    /// # Errors
+    /// As there, and as [`from_file_in`](Self::from_file_in).
+    pub fn named(name: &Path, folders: &[PathBuf]) -> Result<Self, Error> {
+        Self::from_file_in(&folders::resolve(name, folders)?, folders)
     }
 
     /// [`from_file_in`](Self::from_file_in) without folders.
@@ -141,13 +172,13 @@ impl Model {
         match &self.weights {
             Weights::Embedded(llama) => Some(llama),
             Weights::Loaded(llama) => Some(llama),
-            Weights::Sequence(_) => None,
+            _ => None,
         }
     }
 
     /// The frame Llama, or an error that says what the model is instead.
     pub(crate) fn need_frame(&self) -> Result<&FrameLlama, Error> {
-        self.frame().ok_or_else(|| Error::Option(format!("model {} is a sequence model, not a frame model", self.name)))
+        self.frame().ok_or_else(|| self.not_a("a frame model for JPEG files"))
     }
 
     /// The sequence Llama, if it is one.
@@ -159,8 +190,28 @@ impl Model {
     }
 
     pub(crate) fn need_sequence(&self) -> Result<&SequenceModel, Error> {
-        self.sequence()
-            .ok_or_else(|| Error::Option(format!("model {} is a frame model, not a sequence model", self.name)))
+        self.sequence().ok_or_else(|| self.not_a("a sequence model"))
+    }
+
+    /// The frame heads, if it is some.
+    pub fn frame_heads(&self) -> Option<&FrameHeads> {
+        match &self.weights {
+            Weights::FrameHeads(heads) => Some(heads),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn need_frame_heads(&self) -> Result<&FrameHeads, Error> {
+        self.frame_heads().ok_or_else(|| self.not_a("frame heads"))
+    }
+
+    fn not_a(&self, needed: &str) -> Error {
+        let kind = match &self.weights {
+            Weights::Embedded(_) | Weights::Loaded(_) => "a frame model for JPEG files",
+            Weights::FrameHeads(_) => "frame heads for codebook indices",
+            Weights::Sequence(_) => "a sequence model",
+        };
+        Error::Option(format!("model {} is {kind}, not {needed}", self.name))
     }
 
     /// How a coded file names it.
@@ -176,6 +227,7 @@ impl Model {
         match &self.weights {
             Weights::Embedded(llama) => llama.sha256(),
             Weights::Loaded(llama) => llama.sha256(),
+            Weights::FrameHeads(heads) => heads.sha256(),
             Weights::Sequence(model) => model.llama.sha256(),
         }
     }
@@ -187,7 +239,7 @@ impl Model {
         ModelId(id)
     }
 
-    /// SHA-256 of the model file (of a sequence model: of its head set) in hexadecimal.
+    /// SHA-256 of the model file (of a model on a backbone: of its head set) in hexadecimal.
     pub fn sha256(&self) -> String {
         self.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -196,6 +248,10 @@ impl Model {
 /// Names and SHA-256 of the embedded models.
 pub fn embedded_models() -> Vec<(String, String)> {
     weights::embedded().iter().map(|model| (model.name.to_owned(), model.sha256.to_owned())).collect()
+}
+
+fn is_embedded(sha256: &str) -> bool {
+    embedded_models().iter().any(|(_, known)| known == sha256)
 }
 
 /// The embedded model that [`encode`](crate::encode()) uses unless told otherwise; loaded at the first call.
@@ -228,12 +284,13 @@ impl ModelRegistry {
         self.added.push(model);
     }
 
-    /// Adds a model file. The backbone of a head set is looked for beside it and in the registry's folders.
+    /// Adds a model file, or a model of the registry's folders by its name. The backbone of a head set is looked for beside it
+    /// and in the registry's folders.
     ///
     /// # Errors
-    /// As [`Model::from_file_in`].
+    /// As [`Model::named`].
     pub fn add_file(&mut self, path: &Path) -> Result<Arc<Model>, Error> {
-        let model = Arc::new(Model::from_file_in(path, &self.folders)?);
+        let model = Arc::new(Model::named(path, &self.folders)?);
         self.add(Arc::clone(&model));
         Ok(model)
     }

@@ -48,14 +48,7 @@ impl<'a> Groups<'a> {
     fn execution(&self, execution: &Execution, limits: &Limits) -> Result<Execution, Error> {
         let longest = self.shapes.iter().map(|shape| shape.length).max().unwrap_or(0);
         let bytes = memory_bytes(&self.model.llama, self.per_group.min(self.shapes.len()), longest);
-        Error::limit("bytes of keys and values", bytes, limits.max_model_bytes)?;
-        let most = usize::try_from(limits.max_model_bytes / bytes.max(1)).unwrap_or(usize::MAX);
-        let threads = execution.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
-        let mut execution = execution.clone();
-        if most < threads {
-            execution.threads = NonZeroUsize::new(most);
-        }
-        Ok(execution)
+        execution.within(bytes, limits)
     }
 
     /// Codes all groups; the payloads in order. `chunks` have the shapes of these groups.

@@ -21,5 +21,6 @@ mod walk;
 pub use context::{Place, Shape};
 pub use model::{FrameHeads, padded};
 pub use walk::{
-    Codes, FramesError, GROUP, MAX_CODES, SEGMENT, count, decode, decode_in_batches, encode, encode_in_batches,
+    Codes, FramesError, GROUP, MAX_CODES, SEGMENT, count, decode, decode_from, decode_in_batches, decode_signals_from,
+    encode, encode_in_batches, encode_into, encode_signals_into, memory_bytes,
 };

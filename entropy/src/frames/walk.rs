@@ -126,11 +126,52 @@ pub fn encode(model: &FrameHeads, isa: Isa, codes: Codes<'_>) -> Result<Vec<u8>,
 /// # Errors
 /// As [`encode`].
 pub fn encode_in_batches(model: &FrameHeads, isa: Isa, codes: Codes<'_>, batch: usize) -> Result<Vec<u8>, FramesError> {
-    check_codes(model, codes)?;
     let mut sink = RangeEncoder::new();
-    // The walk writes back what it reads.
-    walk((model, isa), codes.shape, &mut codes.codes.to_vec(), batch, &mut Writing(&mut sink));
+    write(model, isa, codes, batch, &mut sink)?;
     Ok(sink.finish())
+}
+
+/// As [`encode`], into any sink of symbols; a code is one symbol.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_into(
+    model: &FrameHeads,
+    isa: Isa,
+    codes: Codes<'_>,
+    sink: &mut impl SymbolSink,
+) -> Result<(), FramesError> {
+    write(model, isa, codes, BATCH, sink)
+}
+
+fn write(
+    model: &FrameHeads,
+    isa: Isa,
+    codes: Codes<'_>,
+    batch: usize,
+    sink: &mut impl SymbolSink,
+) -> Result<(), FramesError> {
+    check_codes(model, codes)?;
+    // The walk writes back what it reads.
+    walk((model, isa), codes.shape, &mut codes.codes.to_vec(), batch, &mut Writing(sink));
+    Ok(())
+}
+
+/// Codes signals of RVQ, one after the other as in an array but each of its own length: the bytes of [`encode`] where all
+/// are of one length. `steps` are the time steps of the signals, `codes` their codes `[time steps][layers]` in order.
+///
+/// # Errors
+/// [`FramesError`] if the model is not for RVQ, or as [`encode`].
+pub fn encode_signals_into(
+    model: &FrameHeads,
+    isa: Isa,
+    steps: &[usize],
+    codes: &[u16],
+    sink: &mut impl SymbolSink,
+) -> Result<(), FramesError> {
+    check_codes(model, Codes { shape: signals_shape(model, steps)?, codes })?;
+    walk_signals((model, isa), steps, &mut codes.to_vec(), BATCH, &mut Writing(sink));
+    Ok(())
 }
 
 /// Reads the codes of an array of this shape from the bytes of [`encode`].
@@ -159,15 +200,65 @@ pub fn decode_in_batches(
     Ok(codes)
 }
 
+/// As [`decode`], from any source of symbols; whether it ends as it should is left to the caller.
+///
+/// # Errors
+/// [`FramesError`] if the shape does not fit the model.
+pub fn decode_from(
+    model: &FrameHeads,
+    isa: Isa,
+    shape: Shape,
+    source: &mut impl SymbolSource,
+) -> Result<Vec<u16>, FramesError> {
+    let mut codes = vec![0; check_shape(model, shape)?];
+    walk((model, isa), shape, &mut codes, BATCH, &mut Reading(source));
+    Ok(codes)
+}
+
+/// The inverse of [`encode_signals_into`]; whether the source ends as it should is left to the caller.
+///
+/// # Errors
+/// As there.
+pub fn decode_signals_from(
+    model: &FrameHeads,
+    isa: Isa,
+    steps: &[usize],
+    source: &mut impl SymbolSource,
+) -> Result<Vec<u16>, FramesError> {
+    let mut codes = vec![0; check_shape(model, signals_shape(model, steps)?)?];
+    walk_signals((model, isa), steps, &mut codes, BATCH, &mut Reading(source));
+    Ok(codes)
+}
+
+/// The shape of one signal as long as all: the checks of a shape are those of signals.
+fn signals_shape(model: &FrameHeads, steps: &[usize]) -> Result<Shape, FramesError> {
+    let columns = steps.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
+    let shape = Shape { grids: 1, rows: 1, columns, layers: model.config().code_layers };
+    match model.config().medium {
+        Medium::Rvq => Ok(shape),
+        Medium::Vq => Err(misfit(model, shape)),
+    }
+}
+
 /// The bits that [`encode`] would write.
 ///
 /// # Errors
 /// As [`encode`].
 pub fn count(model: &FrameHeads, isa: Isa, codes: Codes<'_>) -> Result<f64, FramesError> {
-    check_codes(model, codes)?;
     let mut sink = BitCounter::new();
-    walk((model, isa), codes.shape, &mut codes.codes.to_vec(), BATCH, &mut Writing(&mut sink));
+    write(model, isa, codes, BATCH, &mut sink)?;
     Ok(sink.bits())
+}
+
+/// Bytes of keys and values that a walk over an array of this shape keeps, about.
+pub fn memory_bytes(model: &FrameHeads, shape: Shape) -> u64 {
+    let c = model.config();
+    let rows = match c.medium {
+        Medium::Vq => grids_in_flight(shape).saturating_mul(shape.rows),
+        Medium::Rvq => GROUP,
+    };
+    // A row of a plane keeps 16 columns of keys and values in each layer.
+    (rows as u64).saturating_mul((LANES * c.d_model * c.layers * 4) as u64)
 }
 
 /// Grids of VQ that are in flight at once.
@@ -176,26 +267,30 @@ fn grids_in_flight(shape: Shape) -> usize {
     ((shape.columns + 2 * shape.rows).saturating_sub(3) / GRID_LAG as usize + 1).min(shape.grids)
 }
 
+/// The error that says what the model takes instead.
+fn misfit(model: &FrameHeads, Shape { grids, rows, columns, layers }: Shape) -> FramesError {
+    let c = model.config();
+    let allowed = match c.medium {
+        Medium::Vq => "grids of frames of 1 code".to_owned(),
+        Medium::Rvq => format!("grids of 1 row, frames of {} codes", c.code_layers),
+    };
+    FramesError::Shape { grids, rows, columns, layers, allowed }
+}
+
 /// The number of codes, if the model takes the shape.
 fn check_shape(model: &FrameHeads, shape: Shape) -> Result<usize, FramesError> {
     let c = model.config();
     let fits = shape.layers == c.code_layers && (c.medium == Medium::Vq || shape.rows == 1);
     if !fits {
-        let allowed = match c.medium {
-            Medium::Vq => "grids of frames of 1 code".to_owned(),
-            Medium::Rvq => format!("grids of 1 row, frames of {} codes", c.code_layers),
-        };
-        let Shape { grids, rows, columns, layers } = shape;
-        return Err(FramesError::Shape { grids, rows, columns, layers, allowed });
+        return Err(misfit(model, shape));
     }
     let size = |what, found: usize, max| {
         if found <= max { Ok(found) } else { Err(FramesError::Size { what, found, max }) }
     };
     let codes = size("codes", shape.len().unwrap_or(usize::MAX), MAX_CODES)?;
     if codes > 0 && c.medium == Medium::Vq {
-        // Both extents are below 2^30 here; a row of a plane keeps 16 columns of keys and values in each layer.
-        let row = LANES * c.d_model * c.layers * 4;
-        size("bytes of keys and values", (grids_in_flight(shape) * shape.rows).saturating_mul(row), MAX_PLANE_BYTES)?;
+        let bytes = usize::try_from(memory_bytes(model, shape)).unwrap_or(usize::MAX);
+        size("bytes of keys and values", bytes, MAX_PLANE_BYTES)?;
     }
     Ok(codes)
 }
@@ -242,15 +337,31 @@ fn walk((model, isa): (&FrameHeads, Isa), shape: Shape, codes: &mut [u16], batch
             let mut engine = FramesEngine::new(model, isa, BATCH, batch.min(BATCH));
             walk_grids(&mut engine, shape, codes, coder);
         }
-        Medium::Rvq => {
-            let mut engine = FramesEngine::new(model, isa, GROUP, batch.min(GROUP));
-            let (layers, signal) = (shape.layers, shape.columns * shape.layers);
-            let mut segments: Vec<&mut [u16]> =
-                codes.chunks_mut(signal).flat_map(|signal| signal.chunks_mut(SEGMENT * layers)).collect();
-            for group in segments.chunks_mut(GROUP) {
-                walk_segments(&mut engine, layers, group, coder);
-            }
-        }
+        Medium::Rvq => walk_signals((model, isa), &vec![shape.columns; shape.grids], codes, batch, coder),
+    }
+}
+
+/// Signals of RVQ one after the other, cut into segments.
+fn walk_signals(
+    (model, isa): (&FrameHeads, Isa),
+    steps: &[usize],
+    codes: &mut [u16],
+    batch: usize,
+    coder: &mut impl CodeCoder,
+) {
+    if codes.is_empty() {
+        return;
+    }
+    let mut engine = FramesEngine::new(model, isa, GROUP, batch.min(GROUP));
+    let layers = model.config().code_layers;
+    let (mut segments, mut rest) = (Vec::<&mut [u16]>::new(), codes);
+    for &steps in steps {
+        let (signal, after) = rest.split_at_mut(steps * layers);
+        segments.extend(signal.chunks_mut(SEGMENT * layers));
+        rest = after;
+    }
+    for group in segments.chunks_mut(GROUP) {
+        walk_segments(&mut engine, layers, group, coder);
     }
 }
 

@@ -15,6 +15,7 @@ pub mod linear;
 pub mod lora;
 pub mod model;
 pub mod plot;
+pub mod replicas;
 pub mod step;
 pub mod stepping;
 #[cfg(all(test, feature = "flex"))]

@@ -70,6 +70,18 @@ impl Gradients {
         }
     }
 
+    /// On another device.
+    pub fn to_device(self, device: &burn::tensor::Device) -> Self {
+        let layer = |l: LoraLayerGradients| {
+            LoraLayerGradients(l.0.into_iter().map(|(p, a, b)| (p, a.to_device(device), b.to_device(device))).collect())
+        };
+        Self {
+            embed: self.embed.to_device(device),
+            head: self.head.to_device(device),
+            lora: self.lora.into_iter().map(layer).collect(),
+        }
+    }
+
     /// Scaled down to the norm `limit` if it is greater, all parameters together. Returns the norm before.
     pub fn clip(self, limit: Option<f64>) -> (Self, f64) {
         let square = |t: &Tensor<2>| f64::from(t.clone().square().sum().into_scalar::<f32>());

@@ -26,7 +26,8 @@ use super::initial::initial_heads;
 use super::linear::Precision;
 use super::model::Backbone;
 use super::plot::loss_curve;
-use super::step::{Bits, evaluate, gradients};
+use super::replicas::Replicas;
+use super::step::{Bits, evaluate};
 use crate::checkpoint::Checkpoint;
 
 /// Progress of a run.
@@ -115,18 +116,25 @@ pub fn validate(
     Ok(all)
 }
 
-/// Trains a head set into `folder`.
+/// Trains a head set into `folder`. Several devices share the batches that a step accumulates ([`Replicas`]); the first one
+/// validates and keeps the parameters.
 ///
 /// # Errors
-/// [`FinetuneError`]; also if the folder holds a run and `resume` is not set, or `resume` is set and the run is of another
-/// config or backbone.
+/// [`FinetuneError`]; also if the folder holds a run and `resume` is not set, `resume` is set and the run is of another
+/// config or backbone, or a step has fewer batches than there are devices (at least one).
 pub fn finetune(
     config: &FinetuneConfig,
     checkpoint: &Checkpoint,
     folder: &Path,
-    device: &Device,
+    devices: &[Device],
     options: RunOptions,
 ) -> Result<Outcome, FinetuneError> {
+    let accumulate = config.training.accumulate;
+    if devices.is_empty() || devices.len() > accumulate.max(1) {
+        let message =
+            format!("{} devices for steps of accumulate = {accumulate} batches; every device needs one", devices.len());
+        return Err(FinetuneError::invalid(folder, message));
+    }
     let state_path = folder.join("state.json");
     let identity = identity(config, checkpoint);
     let mut state = FinetuneState { identity, ..FinetuneState::default() };
@@ -146,7 +154,7 @@ pub fn finetune(
     fs::create_dir_all(folder).map_err(FinetuneError::io(folder))?;
 
     let latents = Latents::load(config)?;
-    let mut run = Run::new(config, checkpoint, folder, device, &latents, state)?;
+    let mut run = Run::new(config, checkpoint, folder, devices, &latents, state)?;
     run.write_config()?;
     run.train(options.stop_after)?;
     Ok(Outcome { head_file: run.head_file(), heads: run.heads, state: run.state })
@@ -184,7 +192,7 @@ struct Run<'a> {
     /// For validation.
     backbone: Backbone,
     /// For training steps.
-    training_backbone: Backbone,
+    replicas: Replicas,
     rows: Rows,
     heads: Heads,
     optimizer: ModuleOptimizer,
@@ -200,7 +208,7 @@ impl<'a> Run<'a> {
         config: &'a FinetuneConfig,
         checkpoint: &Checkpoint,
         folder: &'a Path,
-        device: &Device,
+        devices: &[Device],
         latents: &'a Latents,
         state: FinetuneState,
     ) -> Result<Self, FinetuneError> {
@@ -214,12 +222,20 @@ impl<'a> Run<'a> {
             );
             return Err(FinetuneError::invalid(folder, message));
         }
-        let backbone = Backbone::load(checkpoint, config.arrangement.chunk as usize, device)?;
-        let training_backbone = match t.precision {
-            Precision::F32 => None,
-            Precision::Bf16 => backbone.in_bf16(),
+        let load = |device: &Device| {
+            let backbone = Backbone::load(checkpoint, config.arrangement.chunk as usize, device)?;
+            let training = match t.precision {
+                Precision::F32 => None,
+                Precision::Bf16 => backbone.in_bf16(),
+            };
+            Ok::<_, FinetuneError>((training.unwrap_or_else(|| backbone.clone()), backbone))
         };
-        let auto = device.clone().autodiff();
+        let (training, backbone) = load(&devices[0])?;
+        let mut replicas = vec![training];
+        for device in &devices[1..] {
+            replicas.push(load(device)?.0);
+        }
+        let auto = devices[0].clone().autodiff();
         let mut heads = initial_heads(config, checkpoint, &auto)?;
         let mut optimizer = optimizer(t);
         if !state.checkpoint.is_empty() {
@@ -248,7 +264,7 @@ impl<'a> Run<'a> {
             folder,
             latents,
             description,
-            training_backbone: training_backbone.unwrap_or_else(|| backbone.clone()),
+            replicas: Replicas::new(replicas),
             backbone,
             heads,
             optimizer,
@@ -285,17 +301,7 @@ impl<'a> Run<'a> {
     fn step(&mut self, batches: &[Batch]) -> Result<(Bits, f64), FinetuneError> {
         let t = &self.config.training;
         let symbols: usize = batches.iter().map(Batch::symbols).sum();
-        let mut bits = Bits::new(self.rows.vocabularies().len());
-        let mut sum = None;
-        for batch in batches {
-            let (of_batch, found) =
-                gradients(&self.training_backbone, &self.heads, &self.rows, batch, 1.0 / symbols as f64)?;
-            bits += &of_batch;
-            sum = Some(match sum {
-                Some(sum) => found.plus(sum),
-                None => found,
-            });
-        }
+        let (bits, sum) = self.replicas.gradients(&self.heads, &self.rows, batches, 1.0 / symbols as f64)?;
         let Some(sum) = sum else { return Ok((bits, 0.0)) };
         let (sum, norm) = sum.clip((t.clip_norm > 0.0).then_some(t.clip_norm));
         let rate = t.learning_rate_at(self.state.step, self.epoch as f64);

@@ -19,7 +19,7 @@ use crate::training::{config, exportable_checkpoint, turn};
 fn bits(config: &FinetuneConfig, checkpoint: &Checkpoint, dir: &std::path::Path) -> (f64, f64) {
     let device = Device::flex();
     let options = RunOptions { resume: false, stop_after: Some(8) };
-    let outcome = finetune(config, checkpoint, dir, &device, options).expect("a run");
+    let outcome = finetune(config, checkpoint, dir, std::slice::from_ref(&device), options).expect("a run");
     let files = integer_files(checkpoint, &outcome.head_file).expect("integer files");
     let chunks = Latents::load(config).expect("latents").validation.chunks();
     let (heads, _) =
@@ -49,7 +49,7 @@ fn heads_of_another_backbone_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let (config, checkpoint) = (config(dir.path()), exportable_checkpoint(dir.path()));
     let options = RunOptions { resume: false, stop_after: Some(1) };
-    let outcome = finetune(&config, &checkpoint, &dir.path().join("run"), &Device::flex(), options).expect("a run");
+    let outcome = finetune(&config, &checkpoint, &dir.path().join("run"), &[Device::flex()], options).expect("a run");
     let other = crate::training::checkpoint("untied_f32");
     let error = integer_files(&other, &outcome.head_file).err().expect("refused");
     assert!(matches!(error, FinetuneError::Invalid { .. }) && error.to_string().contains("trained on"), "{error}");

@@ -102,7 +102,7 @@ fn run(
     out: &Path,
     options: RunOptions,
 ) -> Result<Outcome, FinetuneError> {
-    finetune(config, checkpoint, out, &Device::flex(), options)
+    finetune(config, checkpoint, out, &[Device::flex()], options)
 }
 
 #[test]
@@ -164,6 +164,40 @@ fn interrupted_runs_end_in_the_same_bits() {
     let (loaded, _) =
         head_file::load(&parts.head_file, checkpoint.config(), &Device::flex().autodiff()).expect("a head set");
     assert_eq!(loaded.lora.expect("pairs").pairs().count(), 6);
+}
+
+/// With one batch a device several devices take the very steps of one that accumulates; with more the sums are bracketed
+/// otherwise.
+#[test]
+fn replicas_take_the_steps_of_one_device_that_accumulates() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut config, checkpoint) = (config(dir.path()), long_checkpoint(dir.path(), "gqa_tied_bf16"));
+    config.lora = Some(LoraConfig { rank: 2, alpha: 4.0, projections: vec![Projection::Q, Projection::Down] });
+    let options = RunOptions { resume: false, stop_after: Some(3) };
+    let parameters = |name: &str, config: &FinetuneConfig, devices: usize| {
+        let devices = vec![Device::flex(); devices];
+        let outcome = finetune(config, &checkpoint, &dir.path().join(name), &devices, options).expect("a run");
+        let lora = outcome.heads.lora.as_ref().expect("pairs").pairs().flat_map(|(_, _, p)| values(p.b.val().inner()));
+        let all: Vec<f32> =
+            values(outcome.heads.embed()).into_iter().chain(values(outcome.heads.head())).chain(lora).collect();
+        (all, outcome.state.training)
+    };
+    let (one, log) = parameters("one", &config, 1);
+    assert_eq!(parameters("two", &config, 2), (one, log));
+
+    (config.training.batch, config.training.accumulate) = (1, 6);
+    let (one, _) = parameters("one of six", &config, 1);
+    for (name, devices) in [("two of six", 2), ("four of six", 4)] {
+        let (several, _) = parameters(name, &config, devices);
+        // AdamW's first steps are as long as the learning rate, 0.01, whatever the gradient: rounding shows where a gradient
+        // is near zero.
+        let apart = one.iter().zip(&several).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-3, "{devices} devices: {apart}");
+    }
+    let too_many = finetune(&config, &checkpoint, &dir.path().join("x"), &vec![Device::flex(); 7], options);
+    assert!(too_many.err().expect("refused").to_string().contains("7 devices for steps of accumulate = 6"));
+    assert!(!dir.path().join("x").exists());
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl SequenceArgs {
     pub(super) fn run(&self) -> Result<(), Failure> {
         outputs::check([self.output.as_path()], self.force)?;
         let folders = lmcodec::models::folders::standard();
-        let model = Arc::new(Model::from_file_in(&self.model, &folders)?);
+        let model = Arc::new(Model::named(&self.model, &folders)?);
         let Some(sequence) = model.sequence() else {
             return Err(Failure::new(Exit::Usage, format!("{} is no sequence model", self.model.display())));
         };
