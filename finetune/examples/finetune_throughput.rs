@@ -63,7 +63,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (0..3).map(run).fold((f64::INFINITY, f64::INFINITY), |a, b| (a.0.min(b.0), a.1.min(b.1)))
         };
         for (precision, backbone) in [("f32", Some(&backbone)), ("bf16", half.as_ref())] {
-            let Some(backbone) = backbone.filter(|_| only.as_deref().is_none_or(|only| only == precision)) else { continue };
+            let Some(backbone) = backbone.filter(|_| only.as_deref().is_none_or(|only| only == precision)) else {
+                continue;
+            };
             let forward = best(&|| drop(evaluate(backbone, &heads, &rows, &batch).expect("a valid batch")));
             let step = best(&|| drop(gradients(backbone, &heads, &rows, &batch, 1e-3).expect("a valid batch")));
             println!(
