@@ -25,6 +25,45 @@ const SHAPES: [(&str, usize, usize); 8] = [
     ("ac", 64, 32),
 ];
 
+/// Dot products of 16-bit numbers in registers alone: the most that the processor can do.
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use std::arch::x86_64::*;
+
+    /// Sums that do not wait for each other.
+    pub const SUMS: usize = 16;
+    /// Multiply–accumulates of an instruction.
+    pub const EACH: usize = 32;
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub fn dot_products(rounds: usize, a: i16, b: i16) -> i32 {
+        let (a, b) = (_mm512_set1_epi16(a), _mm512_set1_epi16(b));
+        let mut sums = [_mm512_setzero_si512(); SUMS];
+        for _ in 0..rounds {
+            sums.iter_mut().for_each(|sum| *sum = _mm512_dpwssd_epi32(*sum, a, b));
+        }
+        sums.into_iter().fold(0, |all, sum| all.wrapping_add(_mm512_reduce_add_epi32(sum)))
+    }
+}
+
+/// The roof of the roofline (docs/SPEED.md); elements are multiply–accumulates.
+#[cfg(target_arch = "x86_64")]
+fn peak(c: &mut Criterion) {
+    use registers::{EACH, SUMS, dot_products};
+    const ROUNDS: usize = 1000;
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+        let mut group = c.benchmark_group("peak");
+        group.throughput(Throughput::Elements((ROUNDS * SUMS * EACH) as u64));
+        // SAFETY: the processor has these instructions.
+        group.bench_function("avx512-vnni, 16 bits", |b| {
+            b.iter(|| unsafe { dot_products(black_box(ROUNDS), black_box(3), black_box(-5)) })
+        });
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn peak(_: &mut Criterion) {}
+
 fn linear(c: &mut Criterion) {
     for (name, inputs, outputs) in SHAPES {
         let mut group = c.benchmark_group(format!("linear/{name}-{inputs}x{outputs}"));
@@ -190,5 +229,5 @@ fn steps(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, linear, elementwise, coder, wide_coder, sequence_kernels, steps);
+criterion_group!(benches, peak, linear, elementwise, coder, wide_coder, sequence_kernels, steps);
 criterion_main!(benches);
