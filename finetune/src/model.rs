@@ -388,3 +388,31 @@ impl FrameLlama {
         rms_norm(x, self.dc_norm.val())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deepened_model_computes_the_same_until_it_is_trained() {
+        let device = Device::flex();
+        let config = FrameLlamaConfig::new()
+            .with_d_model(32)
+            .with_layers(1)
+            .with_heads(1)
+            .with_ffn(32)
+            .with_depth_d(16)
+            .with_depth_heads(1)
+            .with_depth_layers(1)
+            .with_depth_ffn(16)
+            .with_dc_ffn(16);
+        let deep = FrameLlamaConfig { layers: 3, depth_layers: 2, ..config.clone() };
+        let shallow = config.init(&device);
+        let deepened = shallow.clone().deepened(&deep, &device);
+        assert_eq!(deepened.parameters(), deep.init(&device).parameters());
+        let positions = Positions::window(2, 3, 32, &device);
+        let features = Tensor::<3>::random([1, 6, BACKBONE_FEATURES], burn::tensor::Distribution::Default, &device);
+        let [a, b] = [&shallow, &deepened].map(|m| m.backbone(features.clone(), &positions).into_data());
+        a.assert_eq(&b, true);
+    }
+}
