@@ -58,12 +58,13 @@ impl CompareArgs {
         let out =
             compare(&anchor, &test, names, self.set.as_deref(), &self.metric, &bootstrap).or_exit(Exit::Malformed)?;
         // A table of nothing but errors is no answer; that curves do not overlap is one.
-        let methods: Vec<_> = out.iter().flat_map(|c| &c.methods).collect();
-        if let Some(error) = methods.first().and_then(|m| m.error.as_ref())
-            && methods.iter().all(|m| m.error.is_some())
-        {
+        let errors: Option<Vec<String>> = out.iter().flat_map(|c| &c.methods).map(|m| m.error.clone()).collect();
+        if let Some(mut errors) = errors.filter(|e| !e.is_empty()) {
+            errors.sort();
+            errors.dedup();
             let files = format!("{} (anchor), {} (test)", self.anchor.display(), self.test.display());
-            return Err(Failure::new(Exit::Malformed, format!("no BD-rate by any method; {files}: {error}")));
+            let message = format!("no BD-rate by any method; {files}: {}", errors.join("; "));
+            return Err(Failure::new(Exit::Malformed, message));
         }
         let document = document(&out);
         if let Some(path) = &self.html {
