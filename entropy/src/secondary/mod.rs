@@ -235,7 +235,7 @@ mod tests {
             distance: random.below(64) as usize,
         };
         let mut weights = [0; ALPHABET];
-        weights[..31].fill_with(|| 1 + (random.below(1 << 20) as u32 >> random.below(20)));
+        weights[..31].fill_with(|| 1 + (random.below(1 << 20) >> random.below(20)));
         if around.position > 0 && random.below(4) == 0 {
             weights[ZERO] = 0;
         }
