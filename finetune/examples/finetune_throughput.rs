@@ -36,10 +36,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let symbols: usize = arguments.next().map_or(Ok(2048), |v| v.parse())?;
     let lengths: Vec<usize> = arguments.next().map_or(Ok(vec![512, 1024, 2048]), |n| n.parse().map(|n| vec![n]))?;
     let only = arguments.next();
+    if let Some(other) = only.as_deref().filter(|p| !["f32", "bf16"].contains(p)) {
+        return Err(format!("precision {other:?}: expected f32 or bf16").into());
+    }
+    let wanted = |precision: &str| only.as_deref().is_none_or(|only| only == precision);
     let device = Device::flex();
     let checkpoint = Checkpoint::open(Path::new(&path))?;
     let backbone = Backbone::load(&checkpoint, 2048, &device)?;
-    let half = backbone.in_bf16();
+    let half = if wanted("bf16") { backbone.in_bf16() } else { None };
     let rows = Rows::new(&[vocabulary]);
     let heads = Heads::random(&rows, checkpoint.config(), (0.1, 0.01), None, &device.clone().autodiff());
     for length in lengths {
@@ -63,9 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (0..3).map(run).fold((f64::INFINITY, f64::INFINITY), |a, b| (a.0.min(b.0), a.1.min(b.1)))
         };
         for (precision, backbone) in [("f32", Some(&backbone)), ("bf16", half.as_ref())] {
-            let Some(backbone) = backbone.filter(|_| only.as_deref().is_none_or(|only| only == precision)) else {
-                continue;
-            };
+            let Some(backbone) = backbone.filter(|_| wanted(precision)) else { continue };
             let forward = best(&|| drop(evaluate(backbone, &heads, &rows, &batch).expect("a valid batch")));
             let step = best(&|| drop(gradients(backbone, &heads, &rows, &batch, 1e-3).expect("a valid batch")));
             println!(
