@@ -75,6 +75,9 @@ pub enum InceptionError {
     Tensor(#[from] candle_core::Error),
 }
 
+/// Gives the values of a weight by its name and shape.
+pub type WeightSource<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, InceptionError> + 'a;
+
 /// The network, ready to run.
 pub struct Inception {
     network: Network,
@@ -113,9 +116,7 @@ impl Inception {
     ///
     /// # Errors
     /// Those of the source; [`InceptionError::Weight`] for a wrong number of values or one that is not finite.
-    pub fn from_weights(
-        source: &mut dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, InceptionError>,
-    ) -> Result<Self, InceptionError> {
+    pub fn from_weights(source: &mut WeightSource<'_>) -> Result<Self, InceptionError> {
         Ok(Self { network: Network::load(source)? })
     }
 

@@ -1,10 +1,8 @@
 //! The layers of Inception-v3 as the FID uses them (C. Szegedy et al., "Rethinking the Inception architecture", 2015, with the
 //! pooling of the TensorFlow graph): names and shapes follow torchvision.
 
-use super::InceptionError;
+use super::{InceptionError, WeightSource};
 use candle_core::{Device, Result, Tensor};
-
-type Source<'a> = dyn FnMut(&str, &[usize]) -> std::result::Result<Vec<f32>, InceptionError> + 'a;
 
 /// Constant in the denominator of every batch norm.
 const BATCH_NORM_EPSILON: f64 = 1e-3;
@@ -107,7 +105,7 @@ pub(super) struct Network {
 type Spec = (&'static str, usize, (usize, usize), usize, (usize, usize));
 
 impl Network {
-    pub(super) fn load(source: &mut Source) -> std::result::Result<Self, InceptionError> {
+    pub(super) fn load(source: &mut WeightSource) -> std::result::Result<Self, InceptionError> {
         let mut loader = Loader { source };
         let l = &mut loader;
         let to_first_pool = l.chain(
@@ -147,7 +145,7 @@ impl Network {
 }
 
 struct Loader<'a, 'b> {
-    source: &'a mut Source<'b>,
+    source: &'a mut WeightSource<'b>,
 }
 
 impl Loader<'_, '_> {
