@@ -33,7 +33,7 @@ impl DeviceKind {
     /// Opens the device.
     ///
     /// # Errors
-    /// A message if this build lacks the backend.
+    /// A message if this build lacks the backend, or the machine has no such GPU.
     pub fn open(self) -> Result<Device, String> {
         match self {
             #[cfg(feature = "flex")]
@@ -41,13 +41,30 @@ impl DeviceKind {
             #[cfg(not(feature = "flex"))]
             Self::Cpu => Err("this build has no CPU backend: rebuild with the feature `finetune`".into()),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            Self::Wgpu => open_wgpu(None),
             #[cfg(feature = "wgpu")]
-            Self::DiscreteWgpu(index) => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(index))),
+            Self::DiscreteWgpu(index) => open_wgpu(Some(index)),
             #[cfg(not(feature = "wgpu"))]
             _ => Err("this build has no GPU backend: rebuild with the feature `wgpu`".into()),
         }
     }
+}
+
+/// The default GPU, or the discrete one with an index. burn opens devices at their first use, and panics there if it cannot: what
+/// is missing is better said here.
+#[cfg(feature = "wgpu")]
+fn open_wgpu(discrete: Option<usize>) -> Result<Device, String> {
+    use burn::tensor::{DeviceKind, DeviceType};
+    let found = Device::enumerate(DeviceType::Wgpu);
+    if found.is_empty() {
+        return Err("no graphics adapter that wgpu can use was found: no GPU, or no driver for it".into());
+    }
+    let Some(index) = discrete else { return Ok(Device::wgpu(DeviceKind::DefaultDevice)) };
+    let device = Device::wgpu(DeviceKind::DiscreteGpu(index));
+    if !found.contains(&device) {
+        return Err(format!("there is no discrete GPU {index}; wgpu found {found:?}"));
+    }
+    Ok(device)
 }
 
 /// Opens the devices of a list such as `wgpu:0,wgpu:1`, the first of which keeps what is trained. (`cpu,cpu` is two replicas on
