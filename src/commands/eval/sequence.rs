@@ -9,7 +9,9 @@ use clap::Args;
 use image::DynamicImage;
 use lmcodec::models::{Model, SequenceModel};
 use lmcodec_codecs::{codes, jpeg};
-use lmcodec_entropy::arrangement::flat::{Chunk, ChunkShape, FlatArrangement, MAX_CHUNK, MIN_CHUNK, Medium, Streams};
+use lmcodec_entropy::arrangement::flat::{
+    Chunk, ChunkShape, FlatArrangement, MAX_CHUNK, MIN_CHUNK, Medium, Outside, Streams,
+};
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::chunks::ChunkCoder;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
@@ -42,6 +44,10 @@ pub(super) struct SequenceArgs {
     /// Symbols of a chunk [default: what the head set says]
     #[arg(long, value_parser = clap::value_parser!(u32).range(i64::from(MIN_CHUNK)..=i64::from(MAX_CHUNK)))]
     chunk: Option<u32>,
+    /// Move coefficients outside the vocabulary to the nearest one, as the paper does, instead of escaping them: lossy, and the
+    /// records say so
+    #[arg(long)]
+    paper_clip: bool,
     /// Chunks that are coded side by side
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     group: u16,
@@ -84,6 +90,15 @@ impl SequenceArgs {
         let mut arrangement = sequence.arrangement.clone();
         if let Some(chunk) = self.chunk {
             arrangement.chunk = chunk;
+        }
+        if self.paper_clip {
+            let Medium::Jpeg { outside, .. } = &mut arrangement.medium else {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "--paper-clip is for JPEG coefficients; codes are never clipped",
+                ));
+            };
+            *outside = Outside::Clip;
         }
         if arrangement.chunk as usize > sequence.llama.context() {
             let context = sequence.llama.context();
@@ -251,8 +266,12 @@ impl SequenceArgs {
             Medium::Rvq { order } => serde_json::to_value(order),
         };
         let order = order.ok().and_then(|order| order.as_str().map(str::to_owned)).unwrap_or_default();
+        let clipped = match set.streams.clipped() {
+            0 => String::new(),
+            values => format!(", {values} values clipped"),
+        };
         Ok(Record {
-            experiment: format!("{}, {order}, chunk {}", set.name, arrangement.chunk),
+            experiment: format!("{}, {order}, chunk {}{clipped}", set.name, arrangement.chunk),
             medium: medium.into(),
             model: self.model_name.clone().unwrap_or_else(|| name.to_owned()),
             codec: self.codec.clone().or_else(|| jpeg.then(|| "JPEG".to_owned())),
@@ -273,7 +292,7 @@ impl SequenceArgs {
             duration_s: None,
             // Embedding rows (start rows too) and head rows.
             trained_parameters: Some((2 * table + starts) * width),
-            lossless: Some(!self.no_decode),
+            lossless: Some(!self.no_decode && clipped.is_empty()),
         })
     }
 }
