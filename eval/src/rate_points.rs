@@ -95,10 +95,8 @@ impl RateCurve {
 pub(crate) fn json_fault(json: &[u8], error: serde_json::Error) -> RateCurveError {
     let (line, column) = (error.line(), error.column());
     let text = json.split(|&b| b == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
-    // The parser stops on the token's first byte, or one later where it could begin a number or a literal.
-    for start in [column.saturating_sub(1), column.saturating_sub(2)] {
-        // Of -Infinity the parser dislikes what follows the sign.
-        let start = if start > 0 && text.get(start - 1) == Some(&b'-') { start - 1 } else { start };
+    // The parser stops on the first byte of the token, or one later if that could begin a number.
+    for start in [column.saturating_sub(2), column.saturating_sub(1)] {
         let rest = text.get(start..).unwrap_or_default();
         let token = ["NaN", "Infinity", "-Infinity", "null", "nan", "inf", "-inf"].into_iter();
         if let Some(token) = token.into_iter().find(|t| rest.starts_with(t.as_bytes())) {
