@@ -187,6 +187,7 @@ pub struct SegmentCoder<'m> {
     engine: Engine<'m>,
     isa: Isa,
     depth: DepthState,
+    estimation: Estimation,
     secondary: Option<SecondaryEstimator>,
     scratch: Scratch,
 }
@@ -215,7 +216,8 @@ impl<'m> SegmentCoder<'m> {
             engine: Engine::new(model, isa, MAX_BATCH),
             isa,
             depth: DepthState::new(model.config(), MAX_BATCH),
-            secondary: (estimation == Estimation::Secondary).then(SecondaryEstimator::new),
+            estimation,
+            secondary: None,
             scratch: Scratch::default(),
         })
     }
@@ -255,8 +257,9 @@ impl<'m> SegmentCoder<'m> {
         bits
     }
 
+    /// What was learned from one segment is not for the next.
     fn restart(&mut self) {
-        self.secondary.iter_mut().for_each(SecondaryEstimator::restart);
+        self.secondary = (self.estimation == Estimation::Secondary).then(SecondaryEstimator::new);
     }
 
     fn component<C: SymbolCoder>(
@@ -312,7 +315,7 @@ impl<'m> SegmentCoder<'m> {
         states: &mut [PlaneState],
         coder: &mut C,
     ) -> Result<(), SegmentError> {
-        let Self { engine, isa, depth, secondary, scratch: s } = self;
+        let Self { engine, isa, depth, secondary, scratch: s, .. } = self;
         let m = s.positions.len();
         let at = |p: &Position| (p.row as usize, p.column as usize);
         let fault = |p: &Position, value| {

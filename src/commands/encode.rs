@@ -43,7 +43,8 @@ pub(crate) struct Encode {
     /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
-    /// How much work a photo is worth, fast or default: the model, and whether it learns from the file; decoding takes as long as encoding
+    /// How much work a photo is worth, fast or default: the model, and whether it learns from the file; decoding takes as
+    /// long as encoding
     #[arg(short, long, value_name = "LEVEL", default_value_t)]
     effort: Effort,
     /// Do not decode the result and compare before reporting success
@@ -55,8 +56,8 @@ pub(crate) struct Encode {
     /// Chroma subsampling of images that are not JPEG files yet
     #[arg(long, value_name = "S", default_value = "420", value_parser = ["444", "422", "420"])]
     subsampling: String,
-    /// Model to encode with, instead of the embedded one of the effort: a frame Llama, frame heads (--vq, --rvq), or a head set, whose
-    /// backbone lies beside it or in a model folder; a file, or the name or hash of a model in a model folder
+    /// Model to encode with, instead of the embedded one of the effort: a frame Llama, frame heads (--vq, --rvq), or a head
+    /// set, whose backbone lies beside it or in a model folder; a file, or the name or hash of a model in a model folder
     #[arg(long, value_name = "FILE|NAME")]
     model: Option<PathBuf>,
     /// Keep the modelled form even where storing takes fewer bytes

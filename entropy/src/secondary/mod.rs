@@ -7,8 +7,8 @@
 //! (M. Mahoney, "Adaptive weighing of context models for lossless data compression", 2005):
 //!
 //! `d = Σ over three contexts (w·s + v·o + b)`, with s = log2 odds of the model and
-//! o = log2 of how much more often than the model expected the answer was yes, less the same for no, at this frequency. The weights
-//! begin with w = ⅓, v = 0.1, b = 0 and follow the gradient of the code length.
+//! o = log2 of how much more often than the model expected the answer was yes, less the same for no, at this frequency.
+//! The weights begin with w = ⅓, v = 0.1, b = 0 and follow the gradient of the code length.
 //!
 //! All in integers; a state begins with every segment. Constants were chosen on held-out training photos.
 
@@ -121,15 +121,9 @@ impl SecondaryEstimator {
         }
     }
 
-    /// Forgets everything.
-    pub(crate) fn restart(&mut self) {
-        self.weights.iter_mut().for_each(|set| set.fill([START; QUESTIONS]));
-        self.counts.fill([Counts::default(); QUESTIONS]);
-    }
-
-    /// Codes a primary symbol. `code` codes a yes-or-no answer with the given probability of yes in units of 1 / [`TOTAL`] (neither
-    /// 0 nor 1): the answer given is the one to write, the result is the answer. `weights` are the model's, at most 2^20 each; the 31 symbols have weights of at least 1, or 0 for
-    /// [`ZERO`] where the value cannot be 0.
+    /// Codes a primary symbol. `weights` are the model's, at most 2^20 each; the 31 symbols have weights of at least 1, or 0
+    /// for [`ZERO`] where the value cannot be 0. `code` codes a yes-or-no answer with the given probability of yes in units of
+    /// 1 / [`TOTAL`] (neither 0 nor 1): the answer given is the one to write, the result is the answer.
     pub(crate) fn symbol(
         &mut self,
         around: &Surroundings,
@@ -266,10 +260,9 @@ mod tests {
             assert_eq!(p, expected);
             answer
         };
-        // An estimator that was used and restarted is as good as new.
-        writer.restart();
+        let mut reader = SecondaryEstimator::new();
         for (around, weights, symbol) in &cases {
-            assert_eq!(writer.symbol(around, weights, 0, &mut play), *symbol);
+            assert_eq!(reader.symbol(around, weights, 0, &mut play), *symbol);
         }
         assert!(recorded.next().is_none());
     }
