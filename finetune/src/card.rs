@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::export::export;
 use crate::parity::{Parity, held_out_images, parity};
+use crate::plot::loss_curve;
 use crate::train::{Outcome, TrainConfig, TrainError};
 
 /// Qualities at which parity is measured, and held-out photos at each.
@@ -28,7 +29,7 @@ pub struct Finished {
     pub parity: Vec<Parity>,
 }
 
-/// Exports a model into `folder`: `model.safetensors`, `parity.json` and `model.md`, its card.
+/// Exports a model into `folder`: `model.safetensors`, `parity.json`, the training curve `loss.svg` and `model.md`, its card.
 ///
 /// # Errors
 /// [`TrainError`] if a file cannot be written, or the exported model does not load.
@@ -54,9 +55,27 @@ pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Ou
     };
     let json = serde_json::to_string_pretty(&finished.parity).map_err(|e| TrainError::invalid(folder, e))?;
     write("parity.json", json.as_bytes())?;
+    if let Some(svg) = curve(folder, outcome)? {
+        write("loss.svg", svg.as_bytes())?;
+    }
     write("model.md", card(config, &manifest, outcome, &finished)?.as_bytes())?;
     write("model.safetensors", &exported)?;
     Ok(finished)
+}
+
+/// The curve of the run, drawn from `log.jsonl`.
+fn curve(folder: &Path, outcome: &Outcome) -> Result<Option<String>, TrainError> {
+    let path = folder.join("log.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+    let point = |line: &str| -> Result<(usize, f64), TrainError> {
+        let line: serde_json::Value = serde_json::from_str(line).map_err(|e| TrainError::invalid(&path, e))?;
+        let (step, bits) = (line["step"].as_u64(), line["bits_per_pixel"].as_f64());
+        let (step, bits) =
+            step.zip(bits).ok_or_else(|| TrainError::invalid(&path, "a line without step or bits_per_pixel"))?;
+        Ok((step as usize, bits))
+    };
+    let training = text.lines().map(point).collect::<Result<Vec<_>, _>>()?;
+    loss_curve("bits/pixel", &training, &outcome.state.validations).map_err(|e| TrainError::invalid(&path, e))
 }
 
 fn card(

@@ -183,6 +183,13 @@ pub fn export(model: &FrameLlama, config: &FrameLlamaConfig) -> Vec<u8> {
         })
         .collect();
     w.linear("depth.in", &[64, e], &stacked, (Q_FEATURE, Q_RESIDUAL), |_| 1.0);
+    if let Some(state) = &model.depth_state {
+        let (state, norm) = (values(state), values(&model.norm));
+        let at = |k: usize, n: usize, i: usize| f64::from(state[(k * d + i) * e + n]) * f64::from(norm[i]);
+        let stacked: Rows =
+            (0..64 * e).map(|r| (0..d).map(|i| if r < e { 0.0 } else { at(r / e, r % e, i) }).collect()).collect();
+        w.linear("depth.state", &[64, e], &stacked, (Q_NORM, Q_RESIDUAL), |_| 1.0);
+    }
     w.table("depth.in_bias", &[64, e], &values(&model.depth_in_bias), Q_RESIDUAL, 1.0);
     w.table("depth.last", &[64, e], &values(&model.depth_last), Q_RESIDUAL, 1.0);
     w.table("depth.prev", &[ALPHABET, e], &values(&model.depth_prev), Q_RESIDUAL, 1.0);
@@ -222,6 +229,7 @@ fn frame_config(config: &FrameLlamaConfig) -> FrameConfig {
         depth_ffn: config.depth_ffn,
         dc_features: DC_FEATURES,
         dc_ffn: config.dc_ffn,
+        depth_state: config.depth_state,
         arrangement: DCT_ARRANGEMENT.into(),
     }
 }

@@ -4,14 +4,17 @@
 //! compiled in is a matter of features (`flex` = CPU, `wgpu`, `vulkan`).
 #![deny(missing_docs)]
 
+pub mod ablation;
 pub mod batch;
 pub mod card;
 pub mod checkpoint;
 pub mod device;
 pub mod export;
 pub mod frames;
+mod growth;
 pub mod loss;
 pub mod model;
 pub mod parity;
+pub mod plot;
 pub mod sequence;
 pub mod train;

@@ -14,11 +14,18 @@ use lmcodec_entropy::arrangement::symbols::{ALPHABET, ZERO};
 pub struct PositionCache {
     window: HashMap<(usize, usize), Positions>,
     causal: HashMap<usize, Positions>,
+    alone: bool,
 }
 
 impl PositionCache {
+    /// Tables for a backbone with attention, or for one whose frames see themselves alone.
+    pub fn with_attention(attention: bool) -> Self {
+        Self { alone: !attention, ..Self::default() }
+    }
+
     fn window(&mut self, grid: (usize, usize), head: usize, device: &Device) -> Positions {
-        self.window.entry(grid).or_insert_with(|| Positions::window(grid.0, grid.1, head, device)).clone()
+        let make = if self.alone { Positions::alone } else { Positions::window };
+        self.window.entry(grid).or_insert_with(|| make(grid.0, grid.1, head, device)).clone()
     }
 
     fn causal(&mut self, steps: usize, head: usize, device: &Device) -> Positions {
@@ -123,8 +130,10 @@ pub fn batch_loss(model: &FrameLlama, batch: &Batch, cache: &mut PositionCache, 
     let mut raw = batch.dc_escapes.raw_bits;
     for g in &batch.groups {
         let (m, k) = (g.frames.len(), g.steps);
-        let frame = frame_part.clone().select(0, ints(&g.frames, [m], device));
+        let rows = ints(&g.frames, [m], device);
+        let frame = frame_part.clone().select(0, rows.clone());
         let y = model.depth(
+            || h.clone().select(0, rows),
             frame,
             floats(&g.features, [m, k, STEP_FEATURES], device),
             ints(&g.previous, [m * k], device),

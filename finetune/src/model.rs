@@ -41,6 +41,9 @@ pub struct FrameLlamaConfig {
     /// Hidden width of the DC stage's SwiGLU.
     #[config(default = 128)]
     pub dc_ffn: usize,
+    /// Whether each depth step has a projection of the frame's state of its own, besides the one that all share.
+    #[config(default = false)]
+    pub depth_state: bool,
 }
 
 /// Harmonics of the rotary embedding: pair j turns by 2π·HARMONICS[j]/128 a position.
@@ -94,7 +97,7 @@ pub struct LlamaBlock {
     pub o_proj: Linear,
     /// The feed-forward half.
     pub feed_forward: FeedForward,
-    heads: usize,
+    pub(crate) heads: usize,
 }
 
 /// Bias of a masked score: small enough to vanish in a softmax, large enough to stay a normal number after `exp` (the
@@ -166,6 +169,11 @@ impl Positions {
             }
         };
         Self::new((rows, columns, 2), head / 2, position, visible, device)
+    }
+
+    /// No window: every frame sees itself alone.
+    pub fn alone(rows: usize, columns: usize, head: usize, device: &Device) -> Self {
+        Self::new((rows, columns, 0), head / 2, |_, _| (0, 0), |_, q, k| k == q, device)
     }
 
     /// The backbone's window over one row of frames.
@@ -252,6 +260,8 @@ pub struct FrameLlama {
     pub to_dc: Linear,
     /// [64, G, E], one matrix a zigzag position.
     pub depth_in: Param<Tensor<3>>,
+    /// [64, D, E]: what the frame's state says about one coefficient alone.
+    pub depth_state: Option<Param<Tensor<3>>>,
     /// [64, E]
     pub depth_in_bias: Param<Tensor<2>>,
     /// [64, E]: embedding of the last position.
@@ -297,6 +307,9 @@ impl FrameLlamaConfig {
             to_dc: linear(d, e, false, device),
             depth_in: Initializer::Normal { mean: 0.0, std: (STEP_FEATURES as f64).powf(-0.5) * 0.5 }
                 .init([64, STEP_FEATURES, e], device),
+            depth_state: self
+                .depth_state
+                .then(|| Initializer::Normal { mean: 0.0, std: (d as f64).powf(-0.5) * 0.5 }.init([64, d, e], device)),
             depth_in_bias: small.init([64, e], device),
             depth_last: small.init([64, e], device),
             depth_prev: small.init([ALPHABET, e], device),
@@ -318,23 +331,6 @@ impl FrameLlamaConfig {
 }
 
 impl FrameLlama {
-    /// A deeper model that computes the same as this one: to both stacks of blocks come blocks whose outputs are zero until they
-    /// are trained. `config` has at least as many layers, and the same widths.
-    pub fn deepened(mut self, config: &FrameLlamaConfig, device: &Device) -> Self {
-        let silent = |width: usize, heads: usize, ffn: usize| {
-            let mut block = LlamaBlock::new(width, heads, ffn, device);
-            block.o_proj.weight = Initializer::Zeros.init([width, width], device);
-            block.feed_forward.down.weight = Initializer::Zeros.init([ffn, width], device);
-            block
-        };
-        let (d, e) = (config.d_model, config.depth_d);
-        let missing = self.layers.len()..config.layers;
-        self.layers.extend(missing.map(|_| silent(d, config.heads, config.ffn)));
-        let missing = self.depth_layers.len()..config.depth_layers;
-        self.depth_layers.extend(missing.map(|_| silent(e, config.depth_heads, config.depth_ffn)));
-        self
-    }
-
     /// Number of parameters.
     pub fn parameters(&self) -> usize {
         self.num_params()
@@ -351,10 +347,11 @@ impl FrameLlama {
         rms_norm(x, self.norm.val()).reshape([b * t, d])
     }
 
-    /// Depth decoder over frames that all run K steps: frame part [N, E], step features [N, K, G], previous symbols [N·K].
+    /// Depth decoder over frames that all run K steps: states [N, D], frame part [N, E], step features [N, K, G], previous symbols [N·K].
     /// Returns normalised states [N, K, E]; those past a frame's last step are to be ignored.
     pub fn depth(
         &self,
+        h: impl FnOnce() -> Tensor<2>,
         frame: Tensor<2>,
         features: Tensor<3>,
         previous: Tensor<1, Int>,
@@ -364,7 +361,13 @@ impl FrameLlama {
         let e = frame.dims()[1];
         let by_step = features.swap_dims(0, 1); // [K, N, G]
         let weight = self.depth_in.val().slice([1..k + 1, 0..g, 0..e]);
-        let x = by_step.matmul(weight).swap_dims(0, 1); // [N, K, E]
+        let mut x = by_step.matmul(weight); // [K, N, E]
+        if let Some(state) = &self.depth_state {
+            let h = h();
+            let d = h.dims()[1];
+            x = x + h.unsqueeze_dim::<3>(0).matmul(state.val().slice([1..k + 1, 0..d, 0..e]));
+        }
+        let x = x.swap_dims(0, 1); // [N, K, E]
         let bias = self.depth_in_bias.val().slice([1..k + 1, 0..e]).unsqueeze::<3>();
         let prev = self.depth_prev.val().select(0, previous).reshape([n, k, e]);
         let mut x = x + bias + prev + frame.unsqueeze_dim::<3>(1);
@@ -386,33 +389,5 @@ impl FrameLlama {
             x = layer.forward(x);
         }
         rms_norm(x, self.dc_norm.val())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deepened_model_computes_the_same_until_it_is_trained() {
-        let device = Device::flex();
-        let config = FrameLlamaConfig::new()
-            .with_d_model(32)
-            .with_layers(1)
-            .with_heads(1)
-            .with_ffn(32)
-            .with_depth_d(16)
-            .with_depth_heads(1)
-            .with_depth_layers(1)
-            .with_depth_ffn(16)
-            .with_dc_ffn(16);
-        let deep = FrameLlamaConfig { layers: 3, depth_layers: 2, ..config.clone() };
-        let shallow = config.init(&device);
-        let deepened = shallow.clone().deepened(&deep, &device);
-        assert_eq!(deepened.parameters(), deep.init(&device).parameters());
-        let positions = Positions::window(2, 3, 32, &device);
-        let features = Tensor::<3>::random([1, 6, BACKBONE_FEATURES], burn::tensor::Distribution::Default, &device);
-        let [a, b] = [&shallow, &deepened].map(|m| m.backbone(features.clone(), &positions).into_data());
-        a.assert_eq(&b, true);
     }
 }

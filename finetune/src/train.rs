@@ -11,8 +11,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::module::{Module, ParamGroup};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsAccumulator, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 use lmcodec_datasets::crops::CropConfig;
@@ -22,6 +23,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::{Part, ablate};
 use crate::batch::{Batch, Sample};
 use crate::loss::{Bits, PositionCache, batch_loss};
 use crate::model::{FrameLlama, FrameLlamaConfig};
@@ -45,9 +47,20 @@ pub struct TrainConfig {
     /// Another run to begin with the weights of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<InitialWeights>,
+    /// What the model is trained without, to learn what it gives; such a model is not exported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Part>,
 }
 
-/// A run whose model has the same widths and at most as many layers.
+impl TrainConfig {
+    fn batch(&self, samples: &[Sample]) -> Batch {
+        let mut batch = Batch::new(samples);
+        ablate(&mut batch, &self.without);
+        batch
+    }
+}
+
+/// A run whose model is nowhere larger; the new one computes the same at first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitialWeights {
@@ -56,16 +69,15 @@ pub struct InitialWeights {
 }
 
 impl InitialWeights {
-    /// Its model, with as many layers as `config` has.
+    /// Its model, grown to the sizes of `config`.
     fn load(&self, config: &TrainConfig, device: &Device) -> Result<FrameLlama, TrainError> {
         let source = read_config(&self.run.join("config.toml"))?;
-        let (ours, theirs) = (&config.model, &source.model);
-        let deepened = ModelShape { layers: ours.layers, depth_layers: ours.depth_layers, ..theirs.clone() };
-        if deepened != *ours || theirs.layers > ours.layers || theirs.depth_layers > ours.depth_layers {
-            let message = format!("its model is {theirs:?}, which cannot grow into {ours:?}: only layers can be added");
+        if !source.model.fits_in(&config.model) {
+            let message =
+                format!("its model is {:?}, which cannot grow into the smaller {:?}", source.model, config.model);
             return Err(TrainError::invalid(&self.run, message));
         }
-        Ok(load_model(&self.run, &source, device)?.deepened(&ours.config(), device))
+        Ok(load_model(&self.run, &source, device)?.grown(&config.model.config(), device))
     }
 }
 
@@ -83,9 +95,30 @@ pub struct ModelShape {
     pub depth_heads: usize,
     pub depth_ffn: usize,
     pub dc_ffn: usize,
+    #[serde(default)]
+    pub depth_state: bool,
 }
 
 impl ModelShape {
+    /// Whether no size is above the other's.
+    fn fits_in(&self, other: &Self) -> bool {
+        let sizes = |m: &Self| {
+            [
+                m.d_model,
+                m.layers,
+                m.heads,
+                m.ffn,
+                m.depth_d,
+                m.depth_layers,
+                m.depth_heads,
+                m.depth_ffn,
+                m.dc_ffn,
+                usize::from(m.depth_state),
+            ]
+        };
+        sizes(self).into_iter().zip(sizes(other)).all(|(a, b)| a <= b)
+    }
+
     /// The module's configuration.
     pub fn config(&self) -> FrameLlamaConfig {
         FrameLlamaConfig {
@@ -98,6 +131,7 @@ impl ModelShape {
             depth_heads: self.depth_heads,
             depth_ffn: self.depth_ffn,
             dc_ffn: self.dc_ffn,
+            depth_state: self.depth_state,
         }
     }
 }
@@ -116,7 +150,7 @@ pub struct DataConfig {
     pub validation_one_in: u32,
 }
 
-/// AdamW with linear warm-up and a cosine.
+/// AdamW, for the blocks' matrices Muon if wished, with linear warm-up and a cosine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -140,6 +174,9 @@ pub struct OptimizerConfig {
     pub weight_decay: f32,
     /// Each parameter's gradient is clipped to this norm.
     pub clip_norm: f32,
+    /// The matrices of the blocks follow Muon instead (momentum 0.95, scaled to AdamW's step size).
+    #[serde(default)]
+    pub muon: bool,
     /// Steps between checkpoints (and lines of the log).
     pub checkpoint_every: usize,
     /// Steps between validations.
@@ -265,7 +302,7 @@ fn prefetch(photos: Arc<Vec<Photo>>, config: TrainConfig, first: usize) -> Recei
             .collect();
         for step in first..config.optimizer.steps {
             let workers = config.optimizer.workers;
-            let one = |w| Batch::new(&samples(&train, &config, config.seed, (step * workers + w) as u64));
+            let one = |w| config.batch(&samples(&train, &config, config.seed, (step * workers + w) as u64));
             if send.send((0..workers).map(one).collect()).is_err() {
                 break;
             }
@@ -285,7 +322,7 @@ pub fn validation_set(photos: &[Photo], config: &TrainConfig) -> Vec<Batch> {
         return Vec::new();
     }
     (0..config.optimizer.validation_batches as u64)
-        .map(|i| Batch::new(&samples(&held, config, config.seed ^ 0x5eed_0fa1_1d00, i)))
+        .map(|i| config.batch(&samples(&held, config, config.seed ^ 0x5eed_0fa1_1d00, i)))
         .collect()
 }
 
@@ -299,14 +336,25 @@ pub fn evaluate(model: &FrameLlama, batches: &[Batch], cache: &mut PositionCache
     (bits, batches.iter().map(Batch::frames).sum())
 }
 
+/// Matrices of the blocks, by the ends of their paths.
+const BLOCK_MATRICES: [&str; 4] = ["qkv.weight", "o_proj.weight", "gate_up.weight", "down.weight"];
+
 pub(crate) fn optimizer(config: &OptimizerConfig) -> ModuleOptimizer {
-    AdamWConfig::new()
+    let adamw = AdamWConfig::new()
         .with_beta_1(config.betas.0)
         .with_beta_2(config.betas.1)
         .with_epsilon(1e-8)
         .with_weight_decay(config.weight_decay)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(config.clip_norm)))
-        .init()
+        .init();
+    if !config.muon {
+        return adamw;
+    }
+    let muon = MuonConfig::new()
+        .with_weight_decay(Some(WeightDecayConfig { penalty: config.weight_decay }))
+        .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+        .build();
+    adamw.with_group(ParamGroup::from_any_predicates(BLOCK_MATRICES.to_vec()), muon, None)
 }
 
 /// Writes weights, optimizer state and progress into `folder`; each file appears whole or not at all, the progress last.
@@ -446,8 +494,9 @@ pub fn train(
     }
 
     let validation = validation_set(&photos, config);
-    let mut plain_cache = PositionCache::default();
-    let mut caches: Vec<_> = (0..config.optimizer.workers).map(|_| PositionCache::default()).collect();
+    let attention = !config.without.contains(&Part::Attention);
+    let mut plain_cache = PositionCache::with_attention(attention);
+    let mut caches: Vec<_> = (0..config.optimizer.workers).map(|_| PositionCache::with_attention(attention)).collect();
     let batches = prefetch(Arc::clone(&photos), config.clone(), state.step);
     let log_path = folder.join("log.jsonl");
     let mut log =

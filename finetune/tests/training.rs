@@ -7,12 +7,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, STEP_FEATURES};
 use lmcodec_entropy::llama::FrameLlama as IntegerLlama;
+use lmcodec_finetune::ablation::Part;
 use lmcodec_finetune::batch::{Batch, Sample};
 use lmcodec_finetune::export::export;
 use lmcodec_finetune::loss::{PositionCache, batch_loss};
 use lmcodec_finetune::model::{FrameLlamaConfig, Positions};
 use lmcodec_finetune::parity::{held_out_images, parity};
-use lmcodec_finetune::train::{TrainConfig, load_model, read_config, train};
+use lmcodec_finetune::train::{InitialWeights, TrainConfig, load_model, read_config, train};
 
 /// burn's random generator belongs to the device, not to the test: tests that draw initial weights take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -32,6 +33,7 @@ fn tiny() -> FrameLlamaConfig {
         depth_heads: 2,
         depth_ffn: 32,
         dc_ffn: 32,
+        depth_state: false,
     }
 }
 
@@ -60,6 +62,7 @@ fn run_folder(steps: usize) -> (tempfile::TempDir, TrainConfig) {
         depth_heads = 2
         depth_ffn = 32
         dc_ffn = 32
+        depth_state = true
         [data]
         folder = {:?}
         source = "drawn by the test"
@@ -78,6 +81,7 @@ fn run_folder(steps: usize) -> (tempfile::TempDir, TrainConfig) {
         betas = [0.9, 0.99]
         weight_decay = 0.01
         clip_norm = 1.0
+        muon = true
         checkpoint_every = 3
         validate_every = 1000
         validation_batches = 2
@@ -137,9 +141,49 @@ fn training_learns_and_the_integer_model_agrees() {
 }
 
 #[test]
+fn a_run_that_grows_out_of_another_begins_where_that_ended() {
+    let _turn = turn();
+    let (dir, mut config) = run_folder(12);
+    config.model.depth_state = false;
+    let device = Device::flex();
+    let validation = |o: &lmcodec_finetune::train::Outcome| o.state.validations.last().expect("validated").1;
+    let (small, large) = (dir.path().join("small"), dir.path().join("large"));
+    let before = validation(&train(&config, &small, &device, None).expect("trained"));
+    let mut grown = config.clone();
+    grown.initial = Some(InitialWeights { run: small.clone() });
+    grown.model.depth_state = true;
+    (grown.model.d_model, grown.model.heads, grown.model.depth_layers) = (96, 3, 2);
+    grown.optimizer.learning_rate = 0.0;
+    let after = validation(&train(&grown, &large, &device, Some(1)).expect("grown"));
+    assert!((after - before).abs() < 1e-3 * before, "{before} → {after} bits/pixel");
+
+    config.initial = Some(InitialWeights { run: large });
+    let error = train(&config, &dir.path().join("shrunk"), &device, Some(1)).err().expect("a larger model");
+    assert!(error.to_string().contains("cannot grow into the smaller"), "{error}");
+}
+
+#[test]
+fn a_model_can_be_trained_without_a_part() {
+    let _turn = turn();
+    let (dir, config) = run_folder(6);
+    let device = Device::flex();
+    let bits = |without: Vec<Part>, name: &str| {
+        let config = TrainConfig { without, ..config.clone() };
+        train(&config, &dir.path().join(name), &device, None).expect("trained").state.validations[0].1
+    };
+    let [whole, again] = ["whole", "again"].map(|name| bits(Vec::new(), name));
+    assert_eq!(whole, again);
+    for part in [Part::Edges, Part::References, Part::FarBlocks, Part::Magnitudes, Part::Quantization, Part::Attention]
+    {
+        assert_ne!(bits(vec![part], &format!("{part:?}")), whole, "{part:?}");
+    }
+}
+
+#[test]
 fn an_untrained_export_loads_for_every_shape() {
     let _turn = turn();
-    for config in [tiny(), FrameLlamaConfig { d_model: 96, heads: 3, depth_d: 48, depth_heads: 3, ..tiny() }] {
+    let wide = FrameLlamaConfig { d_model: 96, heads: 3, depth_d: 48, depth_heads: 3, depth_state: true, ..tiny() };
+    for config in [tiny(), wide] {
         let model = config.init(&Device::flex());
         IntegerLlama::from_bytes(&export(&model, &config)).expect("a valid model file");
     }

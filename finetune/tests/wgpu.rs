@@ -94,6 +94,7 @@ fn frame_llama(device: &Device) -> FrameLlama {
         depth_heads: 2,
         depth_ffn: 32,
         dc_ffn: 32,
+        depth_state: true,
     };
     config.init(device)
 }

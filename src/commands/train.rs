@@ -55,6 +55,11 @@ impl Train {
         }
         let config = read_config(&self.config).map_err(fault)?;
         let outcome = train(&config, &self.out, &device, self.steps).map_err(fault)?;
+        if !config.without.is_empty() {
+            let validation = outcome.state.validations.last().map_or(f64::NAN, |v| v.1);
+            println!("without {:?}: validation {validation:.4} bits/pixel; nothing is exported", config.without);
+            return Ok(Exit::Success);
+        }
         let finished = finish(&config, &self.out, &device, &outcome).map_err(fault)?;
         // What cannot be loaded must not be reported as a model.
         let model = lmcodec::Model::from_file(&finished.model)?;

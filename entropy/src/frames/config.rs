@@ -192,6 +192,7 @@ impl FrameHeadsConfig {
             depth_ffn: depth(self.depth_ffn, 16),
             dc_features: 1,
             dc_ffn: 16,
+            depth_state: false,
             arrangement: String::new(),
         }
     }

@@ -49,6 +49,9 @@ pub struct FrameConfig {
     pub dc_features: usize,
     /// Width of the DC stage's feed-forward.
     pub dc_ffn: usize,
+    /// Whether every depth step has a projection of the frame's state of its own (`depth.state`); not written if it has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub depth_state: bool,
     /// Name of the arrangement that makes the features; the arrangement checks it.
     pub arrangement: String,
 }

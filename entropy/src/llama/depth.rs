@@ -19,6 +19,8 @@ pub struct DepthState {
     pub(crate) steps: Vec<u8>,
     /// to_depth(h) + depth.last[last] of each frame, `[frames][E]`, Q12.
     pub(crate) base: Vec<i32>,
+    /// h of each frame, `[frames][D]`, Q11; empty where the model has no `depth.state`.
+    pub(crate) h: Vec<i16>,
     /// `[frame][layer][step tile]`, as [`Stack::step`](super::stack::Stack::step) has them.
     pub(crate) tiles: KvTiles,
     /// Normalised output of the newest step, `[active][E]`, Q11.
@@ -38,6 +40,7 @@ impl DepthState {
             frames: 0,
             steps: vec![0; capacity],
             base: vec![0; capacity * width],
+            h: vec![0; if config.depth_state { capacity * config.d_model } else { 0 }],
             tiles: KvTiles::new(capacity * layers * STEP_TILES, width),
             y: vec![0; capacity * width],
             active: 0,

@@ -29,6 +29,8 @@ struct Scratch {
     padded: Vec<i16>,
     /// Residual stream, Q12.
     x: Vec<i32>,
+    /// States of the frames of a depth step, Q11.
+    h: Vec<i16>,
     stack: Stack,
 }
 
@@ -42,6 +44,7 @@ impl<'m> Engine<'m> {
         let scratch = Scratch {
             padded: vec![0; max_batch * features],
             x: vec![0; max_batch * width],
+            h: vec![0; if c.depth_state { max_batch * c.d_model } else { 0 }],
             stack: Stack::new(max_batch, width, ffn),
         };
         Self { model, isa, max_batch, scratch, dc_y: vec![0; max_batch * c.depth_d], dc_frames: 0 }
@@ -109,6 +112,9 @@ impl<'m> Engine<'m> {
         for (base, &last) in base.chunks_exact_mut(e).zip(last) {
             add(base, &model.depth.last[usize::from(last) * e..][..e]);
         }
+        if model.config().depth_state {
+            state.h[..h.len()].copy_from_slice(h);
+        }
     }
 
     /// Step k of some frames of the batch.
@@ -145,6 +151,13 @@ impl<'m> Engine<'m> {
             x.copy_from_slice(&state.base[frames[i] as usize * e..][..e]);
             add(x, &weights.input_bias[k * e..][..e]);
             add(x, &weights.prev[usize::from(prev[i]) * e..][..e]);
+        }
+        if config.depth_state {
+            let d = config.d_model;
+            for (to, &frame) in s.h.chunks_exact_mut(d).zip(frames) {
+                to.copy_from_slice(&state.h[frame as usize * d..][..d]);
+            }
+            isa.linear_add(&weights.state[k], &s.h[..m * d], x);
         }
         isa.linear_add(&weights.input[k], features, x);
         s.stack.step((isa, &model.rope), (&weights.blocks, half), &mut state.tiles, frames, k, x);

@@ -37,6 +37,8 @@ pub(crate) struct LogitHead {
 pub(crate) struct DepthWeights {
     /// One per step; 0 unused.
     pub(crate) input: Vec<Linear>,
+    /// One per step, 0 unused; empty without `depth_state`.
+    pub(crate) state: Vec<Linear>,
     /// `[64][E]`.
     pub(crate) input_bias: Vec<i32>,
     /// `[64][E]`.
@@ -150,8 +152,13 @@ pub(crate) fn read_head(
 
 fn read_depth(file: &mut TensorReader, config: &FrameConfig) -> Result<DepthWeights, ModelError> {
     let e = config.depth_d;
+    let residual = [(e, RESIDUAL_LIMIT)];
     Ok(DepthWeights {
-        input: file.linear_stack("depth.in", LAST_SYMBOLS, config.depth_features, &[(e, RESIDUAL_LIMIT)])?,
+        input: file.linear_stack("depth.in", LAST_SYMBOLS, config.depth_features, &residual)?,
+        state: match config.depth_state {
+            true => file.linear_stack("depth.state", LAST_SYMBOLS, config.d_model, &residual)?,
+            false => Vec::new(),
+        },
         input_bias: file.bias("depth.in_bias", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
         last: file.bias("depth.last", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
         prev: file.bias("depth.prev", &[PRIMARIES, e], RESIDUAL_LIMIT)?,

@@ -14,7 +14,6 @@ mod kernels;
 pub mod linear;
 pub mod lora;
 pub mod model;
-pub mod plot;
 pub mod replicas;
 pub mod step;
 pub mod stepping;

@@ -25,10 +25,10 @@ use super::heads::{Batch, Heads, Rows};
 use super::initial::initial_heads;
 use super::linear::Precision;
 use super::model::Backbone;
-use super::plot::loss_curve;
 use super::replicas::Replicas;
 use super::step::{Bits, evaluate};
 use crate::checkpoint::Checkpoint;
+use crate::plot::loss_curve;
 
 /// Progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -413,7 +413,11 @@ impl<'a> Run<'a> {
         if best {
             head_file::save(&self.head_file(), &self.heads, &self.description)?;
         }
-        loss_curve(&self.folder.join("loss.svg"), &self.state.training, &self.state.validations)?;
+        let path = self.folder.join("loss.svg");
+        let curve = loss_curve("bits/symbol", &self.state.training, &self.state.validations);
+        if let Some(svg) = curve.map_err(|e| FinetuneError::invalid(&path, e))? {
+            write_whole(&path, svg.as_bytes())?;
+        }
         let patience = self.config.training.patience;
         if patience > 0 && self.stale_validations() >= patience {
             self.state.ended = Some("patience".into());

@@ -73,6 +73,7 @@ pub fn default_config() -> FrameConfig {
         depth_ffn: 128,
         dc_features: 48,
         dc_ffn: 128,
+        depth_state: false,
         arrangement: "dct-1".to_owned(),
     }
 }
@@ -134,6 +135,9 @@ impl ModelWriter {
         w.linear("to_depth", &[e, d], 11, 12, 0.5);
         w.linear("to_dc", &[e, d], 11, 12, 0.5);
         w.linear("depth.in", &[LAST_SYMBOLS, e, config.depth_features], 4, 12, 0.5);
+        if config.depth_state {
+            w.linear("depth.state", &[LAST_SYMBOLS, e, d], 11, 12, 0.5);
+        }
         for name in ["depth.in_bias", "depth.last", "dc.last"] {
             w.bias(name, &[LAST_SYMBOLS, e], 1024.0);
         }

@@ -1,30 +1,30 @@
-//! The loss curve as SVG.
-
-use std::path::Path;
+//! The curve of a training run as SVG.
 
 use plotters::prelude::*;
 
-use super::error::{FinetuneError, write_whole};
-
-/// Draws bits a symbol over steps: a thin line of the training batches, a thick one of the validations.
+/// Draws a loss over steps: a thin line of the training batches, a thick one of the validations; `None` if there is nothing to draw.
 ///
 /// # Errors
-/// [`FinetuneError`] if the file cannot be written.
-pub fn loss_curve(path: &Path, training: &[(usize, f64)], validation: &[(usize, f64)]) -> Result<(), FinetuneError> {
+/// What plotters says.
+pub fn loss_curve(
+    unit: &str,
+    training: &[(usize, f64)],
+    validation: &[(usize, f64)],
+) -> Result<Option<String>, Box<dyn std::error::Error>> {
     let Some(&(last, _)) = training.iter().chain(validation).max_by_key(|(step, _)| *step) else {
-        return Ok(());
+        return Ok(None);
     };
     let values = || training.iter().chain(validation).map(|(_, bits)| *bits).filter(|b| b.is_finite());
     let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
     let margin = (0.05 * (high - low)).max(1e-3);
     let mut svg = String::new();
-    draw(&mut svg, last.max(1), (low - margin, high + margin), training, validation)
-        .map_err(|e| FinetuneError::invalid(path, e))?;
-    write_whole(path, svg.as_bytes())
+    draw(&mut svg, unit, last.max(1), (low - margin, high + margin), training, validation)?;
+    Ok(Some(svg))
 }
 
 fn draw(
     svg: &mut String,
+    unit: &str,
     last: usize,
     (low, high): (f64, f64),
     training: &[(usize, f64)],
@@ -37,7 +37,7 @@ fn draw(
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(0..last, low..high)?;
-    chart.configure_mesh().x_desc("step").y_desc("bits/symbol").draw()?;
+    chart.configure_mesh().x_desc("step").y_desc(unit).draw()?;
     chart.draw_series(LineSeries::new(training.iter().copied(), RGBColor(150, 180, 220)))?;
     chart.draw_series(LineSeries::new(validation.iter().copied(), RGBColor(200, 60, 40).stroke_width(3)))?;
     area.present()?;
