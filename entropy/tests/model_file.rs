@@ -1,12 +1,13 @@
 //! Damaged model files give typed errors, never a panic.
 
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::llama::FrameLlama;
 use lmcodec_entropy::llama::testing::{ModelWriter, Random, Weights, random_model, small_config};
+use lmcodec_entropy::llama::{FrameConfig, FrameLlama};
 use safetensors::Dtype;
 
+/// With every tensor that a model can have.
 fn writer() -> ModelWriter {
-    ModelWriter::random(&small_config(), 3, Weights::Realistic)
+    ModelWriter::random(&FrameConfig { depth_state: true, ..small_config() }, 3, Weights::Realistic)
 }
 
 fn error(writer: &ModelWriter) -> ModelError {
