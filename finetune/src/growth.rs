@@ -219,7 +219,7 @@ mod tests {
             let last = Tensor::<1, Int>::full([6], 5, &device);
             let frame = m.depth_frame(h.clone(), last.clone());
             let previous = Tensor::<1, Int>::full([30], 3, &device);
-            let y = m.depth(|| h.clone(), frame, steps.clone(), previous, &Positions::causal(5, 16, &device));
+            let y = m.depth(h.clone(), frame, steps.clone(), previous, &Positions::causal(5, 16, &device));
             [
                 m.last.forward(h.clone()).into_data(),
                 m.ac.forward(y.clone()).into_data(),

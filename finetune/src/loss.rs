@@ -133,7 +133,7 @@ pub fn batch_loss(model: &FrameLlama, batch: &Batch, cache: &mut PositionCache, 
         let rows = ints(&g.frames, [m], device);
         let frame = frame_part.clone().select(0, rows.clone());
         let y = model.depth(
-            || h.clone().select(0, rows),
+            h.clone().select(0, rows),
             frame,
             floats(&g.features, [m, k, STEP_FEATURES], device),
             ints(&g.previous, [m * k], device),

@@ -347,11 +347,12 @@ impl FrameLlama {
         rms_norm(x, self.norm.val()).reshape([b * t, d])
     }
 
-    /// Depth decoder over frames that all run K steps: states [N, D], frame part [N, E], step features [N, K, G], previous symbols [N·K].
+    /// Depth decoder over frames that all run K steps: states [N, D], what they give to every step [N, E], step features [N, K, G],
+    /// previous symbols [N·K].
     /// Returns normalised states [N, K, E]; those past a frame's last step are to be ignored.
     pub fn depth(
         &self,
-        h: impl FnOnce() -> Tensor<2>,
+        h: Tensor<2>,
         frame: Tensor<2>,
         features: Tensor<3>,
         previous: Tensor<1, Int>,
@@ -363,7 +364,6 @@ impl FrameLlama {
         let weight = self.depth_in.val().slice([1..k + 1, 0..g, 0..e]);
         let mut x = by_step.matmul(weight); // [K, N, E]
         if let Some(state) = &self.depth_state {
-            let h = h();
             let d = h.dims()[1];
             x = x + h.unsqueeze_dim::<3>(0).matmul(state.val().slice([1..k + 1, 0..d, 0..e]));
         }

@@ -235,8 +235,9 @@ fn a_step_sees_no_later_step() {
         }
         let features = Tensor::<3>::from_data(TensorData::new(data, [1, k, STEP_FEATURES]), &device);
         let previous = Tensor::from_data(TensorData::new(vec![3i32; k], [k]), &device);
-        let frame = Tensor::<2>::zeros([1, 32], &device);
-        let y: Vec<f32> = model.depth(frame, features, previous, &positions).into_data().try_to_vec().expect("f32");
+        let (h, frame) = (Tensor::<2>::zeros([1, 64], &device), Tensor::<2>::zeros([1, 32], &device));
+        let y = model.depth(h, frame, features, previous, &positions);
+        let y: Vec<f32> = y.into_data().try_to_vec().expect("f32");
         y.chunks(32).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
     let base = run(k);
