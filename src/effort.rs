@@ -19,17 +19,20 @@ pub enum Effort {
     /// The model `default`, refined.
     #[default]
     Default,
+    /// The model `best`, refined.
+    Best,
 }
 
 impl Effort {
     /// All levels, from the fastest to the smallest files.
-    pub const ALL: [Self; 2] = [Self::Fast, Self::Default];
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Default, Self::Best];
 
     /// The level's name: that of its model.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fast => "fast",
             Self::Default => "default",
+            Self::Best => "best",
         }
     }
 
@@ -38,6 +41,7 @@ impl Effort {
         Model::embedded(match self {
             Self::Fast => weights::fast_model(),
             Self::Default => weights::default_model(),
+            Self::Best => weights::best_model(),
         })
     }
 
@@ -45,7 +49,7 @@ impl Effort {
     pub fn estimation(self) -> Estimation {
         match self {
             Self::Fast => Estimation::Model,
-            Self::Default => Estimation::Secondary,
+            Self::Default | Self::Best => Estimation::Secondary,
         }
     }
 }
@@ -61,6 +65,6 @@ impl FromStr for Effort {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let level = Self::ALL.into_iter().find(|level| level.name() == name);
-        level.ok_or_else(|| Error::Option(format!("effort {name}; there are fast and default")))
+        level.ok_or_else(|| Error::Option(format!("effort {name}; there are fast, default and best")))
     }
 }

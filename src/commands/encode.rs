@@ -43,7 +43,7 @@ pub(crate) struct Encode {
     /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
-    /// How much work a photo is worth, fast or default: the model, and whether it learns from the file; decoding takes as
+    /// How much work a photo is worth, fast, default or best: the model, and whether it learns from the file; decoding takes as
     /// long as encoding
     #[arg(short, long, value_name = "LEVEL", default_value_t)]
     effort: Effort,

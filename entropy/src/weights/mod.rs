@@ -27,7 +27,7 @@ impl EmbeddedModel {
     }
 }
 
-static EMBEDDED: [EmbeddedModel; 2] = [
+static EMBEDDED: [EmbeddedModel; 3] = [
     EmbeddedModel {
         name: "default",
         sha256: "f4fc6d0cb138d1d48f4e627d05a0c1f604e5f84ea6fb08a48126de83970b731b",
@@ -39,6 +39,12 @@ static EMBEDDED: [EmbeddedModel; 2] = [
         sha256: "ad8d0541eaf6fe19f75c9b10122d6a5962afc7ff7bfab561d3368145f867f8f4",
         bytes: include_bytes!("fast.safetensors"),
         loaded: LazyLock::new(|| load(EMBEDDED[1].bytes)),
+    },
+    EmbeddedModel {
+        name: "best",
+        sha256: "d0d77770d50f323b2e67df4a396fb744ff83a68fa83da43272c47a13bd52eb47",
+        bytes: include_bytes!("best.safetensors"),
+        loaded: LazyLock::new(|| load(EMBEDDED[2].bytes)),
     },
 ];
 
@@ -59,6 +65,11 @@ pub fn default_model() -> &'static EmbeddedModel {
 /// The model of the lowest effort.
 pub fn fast_model() -> &'static EmbeddedModel {
     &EMBEDDED[1]
+}
+
+/// The model of the highest effort.
+pub fn best_model() -> &'static EmbeddedModel {
+    &EMBEDDED[2]
 }
 
 /// The embedded model whose SHA-256 begins with `prefix`.

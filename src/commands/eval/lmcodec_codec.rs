@@ -103,14 +103,16 @@ impl Recompressor for LmcodecCodec {
     }
 }
 
-/// A codec of this project by its name in tables: `lmcodec`, `lmcodec-fast`, or `store`, which shows what the measuring itself costs.
+/// A codec of this project by its name in tables: `lmcodec`, `lmcodec-fast`, `lmcodec-best`, or `store`, which shows what the measuring itself costs.
 pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn Recompressor>, Failure> {
     let effort = match name {
         "store" => return Ok(Box::new(Store)),
         "lmcodec" => Some(Effort::Default),
         _ => name.strip_prefix("lmcodec-").and_then(|level| level.parse().ok()),
     };
-    let unknown = || Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec, lmcodec-fast or store"));
+    let unknown = || {
+        Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec, lmcodec-fast, lmcodec-best or store"))
+    };
     Ok(Box::new(LmcodecCodec::new(effort.ok_or_else(unknown)?, model)?))
 }
 
