@@ -1,7 +1,5 @@
 //! Ablations: training a model that does without a part of what it could see or do.
 
-use std::ops::Range;
-
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 use serde::{Deserialize, Serialize};
 
@@ -25,25 +23,26 @@ pub enum Part {
     Attention,
 }
 
-/// Features of [`Part`]s by vector: backbone, coefficient step, DC stage (the order of `arrangement::features`).
-type Features = [&'static [Range<usize>]; 3];
+/// Features of a [`Part`], first and past the last, by vector: backbone, coefficient step, DC stage (the order of
+/// `arrangement::features`).
+type Features = [&'static [(usize, usize)]; 3];
 
 impl Part {
     fn features(self) -> Features {
         match self {
-            Self::Edges => [&[842..856], &[16..20], &[0..4, 16..17]],
-            Self::References => [&[384..512, 640..768, 862..864], &[8..16, 23..24], &[12..16]],
-            Self::FarBlocks => [&[128..384, 858..862], &[4..8, 21..22], &[10..12]],
-            Self::Magnitudes => [&[], &[20..27], &[17..18, 23..24]],
-            Self::Quantization => [&[768..832], &[30..31], &[19..20]],
+            Self::Edges => [&[(842, 856)], &[(16, 20)], &[(0, 4), (16, 17)]],
+            Self::References => [&[(384, 512), (640, 768), (862, 864)], &[(8, 16), (23, 24)], &[(12, 16)]],
+            Self::FarBlocks => [&[(128, 384), (858, 862)], &[(4, 8), (21, 22)], &[(10, 12)]],
+            Self::Magnitudes => [&[], &[(20, 27)], &[(17, 18), (23, 24)]],
+            Self::Quantization => [&[(768, 832)], &[(30, 31)], &[(19, 20)]],
             Self::Attention => [&[], &[], &[]],
         }
     }
 }
 
-fn clear(values: &mut [f32], width: usize, features: &[Range<usize>]) {
+fn clear(values: &mut [f32], width: usize, features: &[(usize, usize)]) {
     for row in values.chunks_exact_mut(width) {
-        features.iter().for_each(|range| row[range.clone()].fill(0.0));
+        features.iter().for_each(|&(from, to)| row[from..to].fill(0.0));
     }
 }
 
@@ -65,7 +64,7 @@ mod tests {
     fn ranges_lie_inside_the_features() {
         use Part::*;
         for part in [Edges, References, FarBlocks, Magnitudes, Quantization, Attention] {
-            let ends = part.features().map(|ranges| ranges.iter().map(|r| r.end).max().unwrap_or(0));
+            let ends = part.features().map(|ranges| ranges.iter().map(|r| r.1).max().unwrap_or(0));
             assert!(ends[0] <= BACKBONE_FEATURES && ends[1] <= STEP_FEATURES && ends[2] <= DC_FEATURES, "{part:?}");
         }
         let mut row = vec![1.0; 2 * DC_FEATURES];

@@ -75,7 +75,7 @@ impl Growth<'_> {
 
     fn linear(&self, old: &Linear, fresh: Linear, parts: usize, fill: (Fill, Fill)) -> Linear {
         let bias = old.bias.as_ref().zip(fresh.bias.as_ref()).map(|(old, fresh)| self.vector(old, fresh));
-        Linear { weight: self.matrix(&old.weight, &fresh.weight, parts, fill), bias, ..fresh }
+        Linear { weight: self.matrix(&old.weight, &fresh.weight, parts, fill), bias }
     }
 
     /// A bias: zeros at the end.
