@@ -31,6 +31,7 @@ mod error;
 mod inspect;
 pub mod models;
 mod options;
+#[cfg(feature = "images")]
 pub mod pixels;
 pub mod segments;
 mod sequence;
