@@ -16,6 +16,7 @@ use crate::options::DecodeOptions;
 
 /// What [`inspect`] tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Version of the format.
     pub format_version: u8,
@@ -44,6 +45,7 @@ pub struct Inspection {
 
 /// The JPEG file behind a modelled file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct JpegInspection {
     /// The first 16 bytes of the model's SHA-256, in hexadecimal.
     pub model_sha256_prefix: String,
@@ -73,6 +75,7 @@ pub struct JpegInspection {
 
 /// One colour component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ComponentInspection {
     /// Component identifier.
     pub id: u8,
@@ -88,6 +91,7 @@ pub struct ComponentInspection {
 
 /// One payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SegmentInspection {
     /// First line of the image, and the line after the last; absent in stored files.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,7 @@ pub struct SegmentInspection {
 
 /// What [`inspect`] tells of a file of codes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CodesInspection {
     /// `vq` or `rvq`.
     pub medium: &'static str,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use synthetic::{jpeg_file, jpeg_files, model_bytes, pixels};
+#[cfg(feature = "images")]
+use synthetic::pixels;
+use synthetic::{jpeg_file, jpeg_files, model_bytes};
 use tempfile::TempDir;
 
 fn lmcodec(folder: &Path) -> Command {

@@ -47,6 +47,7 @@ fn application_data() -> Option<PathBuf> {
 
 /// A file in a model folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelFile {
     /// Where it is.
     pub path: PathBuf,
