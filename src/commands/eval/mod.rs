@@ -7,6 +7,7 @@ mod compare;
 mod fid;
 mod image;
 mod latents;
+mod launch;
 mod lmcodec_codec;
 mod outputs;
 mod paper;
@@ -50,10 +51,15 @@ enum Command {
     Ppm(ppm::PpmArgs),
     #[command(hide = true)]
     Codec(codec::CodecArgs),
+    #[command(hide = true)]
+    Launch(launch::LaunchArgs),
 }
 
 impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        if let Ok(own) = std::env::current_exe() {
+            lmcodec_eval::recompress::process::use_launcher(own.as_os_str(), &launch::WORDS);
+        }
         match &self.command {
             Command::Image(args) => args.run(),
             Command::Speech(args) => args.run(),
@@ -69,6 +75,7 @@ impl Eval {
             Command::Render(args) => args.run(),
             Command::Ppm(args) => args.run(),
             Command::Codec(args) => args.run(),
+            Command::Launch(args) => args.run(),
         }?;
         Ok(Exit::Success)
     }
