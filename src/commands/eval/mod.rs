@@ -46,6 +46,9 @@ enum Command {
     Compare(compare::CompareArgs),
     #[cfg(feature = "fid")]
     Fid(fid::FidArgs),
+    /// Fréchet inception distance of two folders of images (not in this build: feature `fid`)
+    #[cfg(not(feature = "fid"))]
+    Fid(super::missing::Missing),
     Paper(paper::PaperArgs),
     Render(render::RenderArgs),
     Ppm(ppm::PpmArgs),
@@ -71,6 +74,8 @@ impl Eval {
             Command::Compare(args) => args.run(),
             #[cfg(feature = "fid")]
             Command::Fid(args) => args.run(),
+            #[cfg(not(feature = "fid"))]
+            Command::Fid(missing) => missing.run("eval fid", "fid").map(|_| ()),
             Command::Paper(args) => args.run(),
             Command::Render(args) => args.run(),
             Command::Ppm(args) => args.run(),
