@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use lmcodec_eval::recompress::process::{ProcessError, own_peak_bytes, run_measured, use_launcher};
+use lmcodec_eval::recompress::process::{ProcessError, own_resident_bytes, run_measured, use_launcher};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lmcodec");
 
@@ -21,7 +21,7 @@ fn a_small_program_of_a_large_process_reads_small() {
     assert!((20_000_000..128_000_000).contains(&large), "{large}");
     let small = shell("true").expect("runs").peak_bytes;
     assert!(small.is_none_or(|peak| peak < 20_000_000), "{small:?}");
-    assert!(own_peak_bytes().expect("Linux tells") > 256 << 20);
+    assert!(own_resident_bytes().expect("Linux tells") > 256 << 20);
     drop(held);
 
     let usage = shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").expect("runs");

@@ -7,7 +7,6 @@
 //!
 //! Beside that road, for training without shards: [`photos`] loads a folder of photos into memory, and [`crops`] draws random
 //! crops as quantized DCT coefficients, as cameras and web sites would have made them.
-#![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
 pub mod anomaly;

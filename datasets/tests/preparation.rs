@@ -12,7 +12,7 @@ use lmcodec_codecs::jpeg::{EncodeOptions, PixelFormat, Subsampling, encode_plane
 use lmcodec_datasets::DatasetError;
 use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS};
 use lmcodec_datasets::manifest::Manifest;
-use lmcodec_datasets::plan::{RowContent, Pieces, Recipe, SampleFormat, Sampling};
+use lmcodec_datasets::plan::{Pieces, Recipe, RowContent, SampleFormat, Sampling};
 use lmcodec_datasets::prepare::{Prepared, prepare};
 use lmcodec_datasets::shape::Shape;
 use lmcodec_datasets::shards::{Latents, ShardIndex, ShardReader, ShardSet};
@@ -123,6 +123,32 @@ fn a_killed_run_goes_on_and_gives_the_same_bytes() {
     let other = run(&source, &Recipe { seed: 8, ..recipe }, &out).expect_err("another plan");
     assert!(matches!(other, DatasetError::OtherPreparation { .. }), "{other}");
     assert_eq!(contents(&out), expected, "nothing was touched");
+}
+
+/// Dead before each of a preparation's file operations in turn, and then run again.
+#[test]
+fn killed_at_any_file_operation_it_goes_on() {
+    let dir = folder();
+    let source = dir.path().join("in");
+    imagenet(&source);
+    let pieces = Pieces::Crops { count: 6, size: 32, scale: (0.5, 0.9) };
+    let content = RowContent::Coefficients { pieces, qualities: vec![20], sampling: Sampling::Luma };
+    let recipe = Recipe { content, ..crops(Sampling::Luma) };
+    let whole = dir.path().join("whole");
+    lmcodec_files::testing::kill_after(usize::MAX);
+    run(&source, &recipe, &whole).expect("prepared");
+    let operations = lmcodec_files::testing::revive();
+    assert!(operations > 12, "{operations}");
+    let expected = contents(&whole);
+    for dead_after in 0..operations {
+        let out = dir.path().join(dead_after.to_string());
+        lmcodec_files::testing::kill_after(dead_after);
+        let killed = run(&source, &recipe, &out);
+        lmcodec_files::testing::revive();
+        assert!(matches!(killed, Err(DatasetError::Io { .. })), "{dead_after}: {killed:?}");
+        run(&source, &recipe, &out).unwrap_or_else(|error| panic!("{dead_after}: {error}"));
+        assert!(contents(&out) == expected, "{dead_after}");
+    }
 }
 
 #[test]

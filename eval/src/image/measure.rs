@@ -8,7 +8,7 @@ use super::report::{BitCostEntry, Curve, ImageFacts, ImagePoints, ImageReport, K
 use super::source::{ImageSet, SourceError, SourceImage};
 use crate::recompress::bit_cost::BitCost;
 use crate::recompress::codec::{Measured, Recompressor};
-use crate::recompress::process::own_peak_bytes;
+use crate::recompress::process::own_resident_bytes;
 use crate::report::environment::Environment;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -104,7 +104,7 @@ pub fn run(
         title: options.title.clone(),
         environment: Environment::current(threads),
         seconds: start.elapsed().as_secs_f64(),
-        peak_bytes: own_peak_bytes(),
+        peak_bytes: own_resident_bytes(),
         sets: reports,
     })
 }

@@ -133,8 +133,8 @@ pub fn own_cpu_seconds() -> Option<f64> {
 }
 
 /// Largest resident size of this process so far, in bytes.
-pub fn own_peak_bytes() -> Option<u64> {
-    system::own_peak_bytes()
+pub fn own_resident_bytes() -> Option<u64> {
+    system::own_resident_bytes()
 }
 
 #[cfg(unix)]
@@ -162,13 +162,13 @@ mod system {
         cpu(&own_usage())
     }
 
-    pub(super) fn own_peak_bytes() -> Option<u64> {
+    pub(super) fn own_resident_bytes() -> Option<u64> {
         high_water().or_else(|| peak(&own_usage()))
     }
 
     /// What the peak of a child cannot read below. Linux alone counts the starting process's memory as the child's.
     pub(super) fn floor() -> u64 {
-        if cfg!(target_os = "linux") { own_peak_bytes().unwrap_or(u64::MAX) } else { 0 }
+        if cfg!(target_os = "linux") { own_resident_bytes().unwrap_or(u64::MAX) } else { 0 }
     }
 
     /// The peak of this program alone (`VmHWM`, KiB). `ru_maxrss` would also tell of the process that started it.
@@ -218,7 +218,7 @@ mod system {
         None
     }
 
-    pub(super) fn own_peak_bytes() -> Option<u64> {
+    pub(super) fn own_resident_bytes() -> Option<u64> {
         None
     }
 
@@ -251,7 +251,7 @@ mod tests {
             other => panic!("{other}"),
         }
         assert!(matches!(run_measured(&mut Command::new("no-such-program-xyz"), &log), Err(ProcessError::Io { .. })));
-        assert!(own_cpu_seconds().unwrap() > 0.0 && own_peak_bytes().unwrap() > 100_000);
+        assert!(own_cpu_seconds().unwrap() > 0.0 && own_resident_bytes().unwrap() > 100_000);
     }
 
     /// A shell of one megabyte started from here reads as this process's peak, which is what must not be reported.

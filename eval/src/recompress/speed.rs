@@ -7,6 +7,7 @@
 use super::codec::{CodecError, Recompressor};
 use super::jpeg_size::jpeg_size;
 use super::peers::{Direction, ExternalCodec};
+use super::process::own_resident_bytes;
 use crate::report::environment::Environment;
 use serde::Serialize;
 use thiserror::Error;
@@ -56,6 +57,8 @@ pub struct SpeedReport {
     pub runs: usize,
     /// The codec that ratios are against.
     pub anchor: String,
+    /// Resident bytes of the measuring process: peaks of memory cannot read lower.
+    pub peak_floor_bytes: u64,
     /// One entry a codec.
     pub codecs: Vec<CodecSpeed>,
 }
@@ -80,26 +83,26 @@ pub struct CodecSpeed {
 /// One direction of one codec.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cost {
-    /// Σ over the files of the median CPU seconds. This and what follows from it is `None` where the system does not tell.
-    pub cpu_s: Option<f64>,
+    /// Σ over the files of the median CPU seconds.
+    pub cpu_s: f64,
     /// Σ over the files of the median wall seconds.
     pub wall_s: f64,
     /// Megapixels a CPU second.
-    pub mp_per_cpu_s: Option<f64>,
-    /// Largest peak of resident memory, in bytes; `None` where a run was not measured ([`super::process`]).
-    pub peak_bytes: Option<u64>,
+    pub mp_per_cpu_s: f64,
+    /// Largest peak of resident memory, in bytes.
+    pub peak_bytes: u64,
     /// Median over files and runs of the CPU seconds over the anchor's in the same round.
-    pub cpu_ratio: Option<f64>,
+    pub cpu_ratio: f64,
     /// First and third quartile of that ratio.
-    pub cpu_ratio_quartiles: Option<[f64; 2]>,
+    pub cpu_ratio_quartiles: [f64; 2],
 }
 
 /// One measured run.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    cpu_s: Option<f64>,
+    cpu_s: f64,
     wall_s: f64,
-    peak_bytes: Option<u64>,
+    peak_bytes: u64,
 }
 
 /// Measures every codec on every file `(name, bytes)`. Ratios are against the codec called `anchor`, or the first one where
@@ -139,7 +142,11 @@ pub fn measure_speed(
                 for c in (0..n).map(|c| (c + run) % n) {
                     let input = if d == 0 { jpeg } else { &coded[c] };
                     let m = codecs[c].run(direction, input).map_err(|e| failed(c, e))?;
-                    samples[c][d][f].push(Sample { cpu_s: m.cpu_s, wall_s: m.wall_s, peak_bytes: m.peak_bytes });
+                    samples[c][d][f].push(Sample {
+                        cpu_s: m.cpu_s.unwrap_or(f64::NAN),
+                        wall_s: m.wall_s,
+                        peak_bytes: m.peak_bytes.unwrap_or(0),
+                    });
                 }
             }
             progress();
@@ -163,25 +170,23 @@ pub fn measure_speed(
         pixels,
         runs,
         anchor: codecs[anchor].codec.clone(),
+        peak_floor_bytes: own_resident_bytes().unwrap_or(0),
         codecs,
     })
 }
 
 fn cost(own: &[Vec<Sample>], anchor: &[Vec<Sample>], pixels: u64) -> Cost {
-    // One run whose cost is unknown makes the sum unknown.
-    let seconds: Option<Vec<Vec<f64>>> = own.iter().map(|runs| runs.iter().map(|s| s.cpu_s).collect()).collect();
-    let cpu_s = seconds.map(|files| files.into_iter().map(|runs| quantile(runs, 0.5)).sum::<f64>());
-    let wall_s = own.iter().map(|runs| quantile(runs.iter().map(|s| s.wall_s).collect(), 0.5)).sum();
-    let pairs = own.iter().flatten().zip(anchor.iter().flatten());
-    let ratios: Option<Vec<f64>> = pairs.map(|(o, a)| Some(o.cpu_s? / a.cpu_s.filter(|s| *s > 0.0)?)).collect();
-    let peaks: Option<Vec<u64>> = own.iter().flatten().map(|s| s.peak_bytes).collect();
+    let sum_of_medians =
+        |get: fn(&Sample) -> f64| own.iter().map(|runs| quantile(runs.iter().map(get).collect(), 0.5)).sum::<f64>();
+    let ratios: Vec<f64> = own.iter().flatten().zip(anchor.iter().flatten()).map(|(o, a)| o.cpu_s / a.cpu_s).collect();
+    let cpu_s = sum_of_medians(|s| s.cpu_s);
     Cost {
         cpu_s,
-        wall_s,
-        mp_per_cpu_s: cpu_s.filter(|s| *s > 0.0).map(|s| pixels as f64 / s / 1e6),
-        peak_bytes: peaks.and_then(|p| p.into_iter().max()),
-        cpu_ratio: ratios.clone().map(|r| quantile(r, 0.5)),
-        cpu_ratio_quartiles: ratios.map(|r| [quantile(r.clone(), 0.25), quantile(r, 0.75)]),
+        wall_s: sum_of_medians(|s| s.wall_s),
+        mp_per_cpu_s: pixels as f64 / cpu_s / 1e6,
+        peak_bytes: own.iter().flatten().map(|s| s.peak_bytes).max().unwrap_or(0),
+        cpu_ratio: quantile(ratios.clone(), 0.5),
+        cpu_ratio_quartiles: [quantile(ratios.clone(), 0.25), quantile(ratios, 0.75)],
     }
 }
 
@@ -200,20 +205,12 @@ mod tests {
 
     #[test]
     fn medians_and_ratios() {
-        let sample = |t| Sample { cpu_s: Some(t), wall_s: 2.0 * t, peak_bytes: Some(7) };
-        let runs = |s: &[f64]| s.iter().map(|&t| sample(t)).collect::<Vec<_>>();
-        let mut own = [runs(&[1.0, 9.0, 2.0]), runs(&[4.0, 4.0, 4.0])];
+        let runs = |s: &[f64]| s.iter().map(|&t| Sample { cpu_s: t, wall_s: 2.0 * t, peak_bytes: 7 }).collect();
+        let own = [runs(&[1.0, 9.0, 2.0]), runs(&[4.0, 4.0, 4.0])];
         let anchor = [runs(&[0.5, 3.0, 2.0]), runs(&[1.0, 1.0, 1.0])];
-        let known = cost(&own, &anchor, 12_000_000);
-        assert_eq!((known.cpu_s, known.wall_s, known.mp_per_cpu_s), (Some(6.0), 12.0, Some(2.0)));
-        assert_eq!(known.peak_bytes, Some(7));
+        let cost = cost(&own, &anchor, 12_000_000);
+        assert_eq!((cost.cpu_s, cost.wall_s, cost.mp_per_cpu_s, cost.peak_bytes), (6.0, 12.0, 2.0, 7));
         // ratios 2 3 1 4 4 4
-        assert_eq!((known.cpu_ratio, known.cpu_ratio_quartiles), (Some(3.5), Some([2.25, 4.0])));
-
-        own[0][1].cpu_s = None;
-        own[1][2].peak_bytes = None;
-        let unknown = cost(&own, &anchor, 12_000_000);
-        assert_eq!((unknown.cpu_s, unknown.mp_per_cpu_s, unknown.cpu_ratio), (None, None, None));
-        assert_eq!((unknown.peak_bytes, unknown.cpu_ratio_quartiles, unknown.wall_s), (None, None, 12.0));
+        assert_eq!((cost.cpu_ratio, cost.cpu_ratio_quartiles), (3.5, [2.25, 4.0]));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lmcodec_eval::recompress::peers::installed_peers;
-use lmcodec_eval::recompress::speed::{Cost, SpeedError, SpeedReport, measure_speed};
+use lmcodec_eval::recompress::speed::{SpeedError, SpeedReport, measure_speed};
 
 use super::lmcodec_codec::Own;
 use super::{outputs, progress_bar, read};
@@ -61,33 +61,33 @@ fn table(report: &SpeedReport) -> String {
         "| codec | bytes | byte exact | enc CPU-s | enc MP/s | enc ratio | dec CPU-s | dec MP/s | dec ratio | enc/dec peak MB |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let number = |value: Option<f64>, decimals: usize| value.map_or("–".into(), |v| format!("{v:.decimals$}"));
-    let megabytes = |bytes: Option<u64>| number(bytes.map(|b| b as f64 / 1e6), 1);
     for c in &report.codecs {
-        let cost = |cost: &Cost| {
-            [number(cost.cpu_s, 4), number(cost.mp_per_cpu_s, 2), number(cost.cpu_ratio, 2)].join(" | ")
-        };
         let _ = writeln!(
             out,
-            "| {} | {} | {}/{} | {} | {} | {}/{} |",
+            "| {} | {} | {}/{} | {:.4} | {:.2} | {:.2} | {:.4} | {:.2} | {:.2} | {:.1}/{:.1} |",
             c.codec,
             c.coded_bytes,
             c.byte_exact,
             report.files.len(),
-            cost(&c.encode),
-            cost(&c.decode),
-            megabytes(c.encode.peak_bytes),
-            megabytes(c.decode.peak_bytes)
+            c.encode.cpu_s,
+            c.encode.mp_per_cpu_s,
+            c.encode.cpu_ratio,
+            c.decode.cpu_s,
+            c.decode.mp_per_cpu_s,
+            c.decode.cpu_ratio,
+            c.encode.peak_bytes as f64 / 1e6,
+            c.decode.peak_bytes as f64 / 1e6
         );
     }
     let _ = writeln!(
         out,
         "\n{} files, {:.2} MP; CPU seconds: sum over the files of the median of {} runs; ratios: median against {} in the \
-         same round; –: not measured.",
+         same round; peaks cannot read below {:.1} MB (the measuring process).",
         report.files.len(),
         report.pixels as f64 / 1e6,
         report.runs,
-        report.anchor
+        report.anchor,
+        report.peak_floor_bytes as f64 / 1e6
     );
     out
 }
