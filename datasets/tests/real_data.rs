@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS};
 use lmcodec_datasets::shape::Shape;
-use lmcodec_datasets::splits::{Exclusions, NEAR_BITS, Split, SplitRatios};
+use lmcodec_datasets::splits::{Split, SplitRatios};
 use lmcodec_datasets::survey::{Survey, SurveyOptions, survey, totals};
 
 fn look(below: &str) -> Option<Survey> {
