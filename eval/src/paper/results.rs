@@ -4,7 +4,7 @@
 //! `lmcodec eval image` or `lmcodec eval speech`, or a table of `lmcodec eval recompress`; other JSON files are left out.
 
 use crate::image::report::{ImageReport, KIND};
-use crate::report::Table;
+use crate::recompress::table::RecompressionTable;
 use crate::speech::document::{KIND as SPEECH_KIND, SpeechReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -92,7 +92,7 @@ pub struct Results {
     /// Reports of `eval image`.
     pub images: Vec<ImageReport>,
     /// Tables of `eval recompress`.
-    pub tables: Vec<Table>,
+    pub tables: Vec<RecompressionTable>,
     /// Reports of `eval speech`.
     pub speech: Vec<SpeechReport>,
 }
@@ -135,7 +135,7 @@ enum Shape {
     List { records: Vec<Record> },
     Bare(Vec<Record>),
     One(Box<Record>),
-    Table(Table),
+    Table(RecompressionTable),
 }
 
 impl Results {

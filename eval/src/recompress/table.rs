@@ -5,43 +5,16 @@
 //! A file that a codec refused is counted in `failed` and left out of the codec's sums, source bytes included.
 //! No path of the measuring machine enters the table.
 
+use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
 
 /// All sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Table {
+pub struct RecompressionTable {
     /// Where it was measured.
     pub environment: Environment,
     /// One entry a set, in the caller's order.
     pub sets: Vec<SetResult>,
-}
-
-/// What one needs to know to read the seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Version of this crate.
-    pub eval_version: String,
-    /// Processor model, where the system tells it.
-    pub cpu: Option<String>,
-    /// Logical processors.
-    pub logical_cpus: usize,
-    /// Files worked on side by side.
-    pub threads: usize,
-}
-
-impl Environment {
-    /// The machine that this runs on.
-    pub fn current(threads: usize) -> Self {
-        let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-            text.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).map(str::to_string)
-        });
-        Self {
-            eval_version: env!("CARGO_PKG_VERSION").into(),
-            cpu,
-            logical_cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
-            threads,
-        }
-    }
 }
 
 /// One set.
@@ -54,14 +27,14 @@ pub struct SetResult {
     /// Mean bits per pixel of the source files whose size in pixels is known.
     pub source_mean_bpp: Option<f64>,
     /// The source files.
-    pub images: Vec<SourceImage>,
+    pub images: Vec<SourceFile>,
     /// One entry a codec.
     pub codecs: Vec<CodecResult>,
 }
 
 /// One source file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceImage {
+pub struct SourceFile {
     /// File name without extension.
     pub image: String,
     /// Size of the file in bytes.
@@ -72,7 +45,7 @@ pub struct SourceImage {
     pub height: Option<u32>,
 }
 
-impl SourceImage {
+impl SourceFile {
     /// Pixels, where a frame header was found.
     pub fn pixels(&self) -> Option<u64> {
         Some(u64::from(self.width?) * u64::from(self.height?))
@@ -153,7 +126,7 @@ pub struct CodecResult {
 
 impl SetResult {
     /// Sums up the source files.
-    pub fn new(name: &str, images: Vec<SourceImage>, codecs: Vec<CodecResult>) -> Self {
+    pub fn new(name: &str, images: Vec<SourceFile>, codecs: Vec<CodecResult>) -> Self {
         Self {
             name: name.into(),
             source_bytes: images.iter().map(|i| i.source_bytes).sum(),
@@ -166,16 +139,10 @@ impl SetResult {
 
 impl CodecResult {
     /// Sums up `files`; each is looked up among `images` by name, and dropped if it is not there.
-    pub fn new(
-        codec: &str,
-        version: &str,
-        origin: Origin,
-        images: &[SourceImage],
-        mut files: Vec<Measurement>,
-    ) -> Self {
+    pub fn new(codec: &str, version: &str, origin: Origin, images: &[SourceFile], mut files: Vec<Measurement>) -> Self {
         let source = |file: &Measurement| images.iter().find(|i| i.image == file.image);
         files.retain(|f| source(f).is_some());
-        let coded: Vec<(&SourceImage, &Measurement, u64)> =
+        let coded: Vec<(&SourceFile, &Measurement, u64)> =
             files.iter().filter_map(|f| Some((source(f)?, f, f.coded_bytes?))).collect();
         let source_bytes = coded.iter().map(|c| c.0.source_bytes).sum::<u64>();
         let coded_bytes = coded.iter().map(|c| c.2).sum::<u64>();
@@ -206,7 +173,7 @@ impl CodecResult {
     }
 }
 
-fn bpp(bytes: u64, image: &SourceImage) -> Option<f64> {
+fn bpp(bytes: u64, image: &SourceFile) -> Option<f64> {
     Some(8.0 * bytes as f64 / image.pixels()? as f64)
 }
 

@@ -4,11 +4,11 @@
 //! `runs` times in turn with the others, in an order that rotates from run to run: a slow moment of a shared machine
 //! hits all of them. A ratio compares two runs of the same file and round; what is reported is the median.
 
-use crate::jpeg_size::jpeg_size;
-use crate::peers::{Direction, ExternalCodec};
-use crate::process::own_resident_bytes;
-use crate::recompression::{CodecError, Recompressor};
-use crate::report::Environment;
+use super::codec::{CodecError, Recompressor};
+use super::jpeg_size::jpeg_size;
+use super::peers::{Direction, ExternalCodec};
+use super::process::own_resident_bytes;
+use crate::report::environment::Environment;
 use serde::Serialize;
 use thiserror::Error;
 
