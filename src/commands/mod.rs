@@ -14,7 +14,7 @@ mod files;
 #[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
-#[cfg(not(all(feature = "datasets", feature = "eval", feature = "finetune")))]
+#[cfg(not(all(feature = "datasets", feature = "eval", feature = "fid", feature = "finetune")))]
 mod missing;
 mod models;
 mod output;
