@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if decode(&bytes, &DecodeOptions::default())? != original {
             return Err(format!("{name} does not decode to its original").into());
         }
-        let hash: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:x}", Sha256::digest(&original));
         fs::write(path.with_extension("sha256"), format!("{hash}  {name}\n"))?;
         fs::write(&path, &bytes)?;
         println!("{}: {} -> {} bytes", path.display(), original.len(), bytes.len());

@@ -1,10 +1,12 @@
 //! What a file says about itself, without decoding it.
 
+use std::sync::Arc;
+
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use lmcodec_entropy::segment::Estimation;
 use serde::Serialize;
-use std::sync::Arc;
+use sha2::digest::generic_array::GenericArray;
 
 use crate::container::{CodeMedium, CodesContent, Compressor, Content, Header, VERSION, payload};
 use crate::error::Error;
@@ -187,7 +189,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         format_version: VERSION,
         file_bytes: bytes.len(),
         original_bytes: header.original_length,
-        original_sha256_prefix: header.original_checksum.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        original_sha256_prefix: format!("{:x}", GenericArray::from(header.original_checksum.0)),
         mode,
         header_bytes,
         compressor,

@@ -24,7 +24,7 @@ fn golden_files_decode_to_their_hashes() {
             let mut options = DecodeOptions::default();
             options.execution.kernel = Some(kernel);
             let original = decode(&fs::read(path).expect("reads"), &options).expect("decodes");
-            let found: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = format!("{:x}", Sha256::digest(&original));
             assert_eq!(found, expected, "{} with {}", path.display(), kernel.name());
         }
     }

@@ -17,6 +17,7 @@ use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::segment::check_model;
 use lmcodec_entropy::sequence_llama::SequenceLlama;
 use lmcodec_entropy::weights::{self, EmbeddedModel};
+use sha2::digest::generic_array::GenericArray;
 
 use crate::error::Error;
 use crate::model_id::{MAX_NAME, ModelId, ModelReference};
@@ -215,7 +216,7 @@ impl Model {
 
     /// SHA-256 of the model file (of a model on a backbone: of its head set) in hexadecimal.
     pub fn sha256(&self) -> String {
-        self.hash().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", GenericArray::from(self.hash()))
     }
 }
 
