@@ -237,3 +237,38 @@ impl Encode {
         Report { text, notes, exit: fault.then_some(Exit::Mismatch) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::files::Source;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        encode: Encode,
+    }
+
+    #[test]
+    fn a_failed_verification_is_said_in_every_way() {
+        let job = Job { source: Source::Stdin, target: Target::Stdout };
+        let mut encoded = lmcodec::store(b"abc", "asked for", &EncodeOptions::new()).expect("stores");
+        let report = |arguments: &[&str], encoded: &Encoded| {
+            let line = Line::parse_from([&["encode", "-"], arguments].concat());
+            line.encode.report(&job, 3, encoded, Instant::now())
+        };
+        assert_eq!(report(&[], &encoded).exit, None);
+        encoded.summary.mode = Mode::Stored { reason: StoredReason::VerificationFailed("bytes differ".into()) };
+        let (plain, json) = (report(&[], &encoded), report(&["--json"], &encoded));
+        assert_eq!((plain.exit, json.exit), (Some(Exit::Mismatch), Some(Exit::Mismatch)));
+        let said = "stored, not modelled: verification of the modelled form failed: bytes differ";
+        assert_eq!(plain.notes, [said]);
+        assert!(
+            json.text.contains("\"verification_failed\":true") && json.text.contains("bytes differ"),
+            "{}",
+            json.text
+        );
+    }
+}
