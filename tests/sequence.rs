@@ -101,7 +101,7 @@ fn damage_is_located_and_the_rest_is_salvaged() {
     damaged[start + header.payloads[0].length] ^= 1;
     let salvaged = salvage(&damaged, &decode_options(&model)).expect("salvages");
     assert_eq!(salvaged.faults[0].place, SegmentPlace::Chunks(3..4));
-    image::load_from_memory(&salvaged.bytes).expect("an image");
+    lmcodec_codecs::jpeg::parse(&salvaged.bytes, &Default::default()).expect("a JPEG file");
 }
 
 #[test]
