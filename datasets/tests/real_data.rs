@@ -1,7 +1,8 @@
 //! Real data, below `shared/data`: what it is taken for, and that nothing in it is odd.
 
+use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS};
 use lmcodec_datasets::shape::Shape;
-use lmcodec_datasets::splits::{Exclusions, NEAR_BITS, Split, SplitRatios};
+use lmcodec_datasets::splits::{Split, SplitRatios};
 use lmcodec_datasets::survey::{Survey, SurveyOptions, survey, totals};
 use lmcodec_needs::{Need, shared, test};
 

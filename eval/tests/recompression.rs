@@ -1,7 +1,7 @@
 //! The table, from files to Markdown, with codecs whose behaviour is known.
 
 use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
-use lmcodec_eval::recompress::markdown::markdown;
+use lmcodec_eval::recompress::document::document;
 use lmcodec_eval::recompress::measure::{RecompressionError, SourceSet, measure};
 use lmcodec_eval::recompress::peers_csv::{self, Merged, PeersCsvError};
 use lmcodec_eval::recompress::table::{Origin, RecompressionTable};
@@ -91,7 +91,7 @@ fn sums_exactness_and_failures() {
     assert_eq!(picky.files[0].error.as_deref(), Some("decode: cannot"));
     assert_eq!(picky.files[1].error.as_deref(), Some("encode: too wide"));
 
-    let text = markdown(&table);
+    let text = document(&table).to_markdown();
     assert!(text.contains(&format!("| store | {mean_bpp:.3} (0.0) | 2/2 |")), "{text}");
     assert!(text.contains("(1/2) | 0/1 |"), "{text}");
     assert_eq!(serde_json::from_slice::<RecompressionTable>(&serde_json::to_vec(&table).unwrap()).unwrap(), table);
@@ -126,7 +126,7 @@ fn published_sizes_count_for_the_same_source_only() {
         [("best", 200), ("other", 300)]
     );
     assert_eq!((published[0].source_bytes as usize, published[0].byte_exact), (a, None));
-    assert!(markdown(&table).contains("| best † |"));
+    assert!(document(&table).to_markdown().contains("| best † |"));
 
     assert!(matches!(peers_csv::parse("set,image\n"), Err(PeersCsvError::Header { .. })));
     let bad = "set,image,codec,source_bytes,coded_bytes\ns,a,c,1,2\ns,a,c,1,x\n";

@@ -14,7 +14,7 @@ mod files;
 #[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
-#[cfg(not(all(feature = "datasets", feature = "eval", feature = "finetune")))]
+#[cfg(not(all(feature = "datasets", feature = "eval", feature = "fid", feature = "finetune")))]
 mod missing;
 mod models;
 mod output;
@@ -119,7 +119,7 @@ const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
 struct Coding {
-    /// Threads [default: one a core]; they change no bit of any result
+    /// Threads [default: one a core, and never more]; they change no bit of any result
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Print one JSON object a file, one a line
@@ -134,15 +134,16 @@ struct Coding {
 }
 
 impl Coding {
+    /// Threads that work side by side: as many as asked for, at most as many as run at once here.
     fn thread_count(&self) -> usize {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(all).get()
+        let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.map_or(all, |threads| threads.min(all)).get()
     }
 
     fn execution(&self) -> Execution {
         // Several files share one pool; see `batch`.
         let threads = self.threads.filter(|threads| threads.get() == 1);
-        Execution { threads, kernel: self.kernel, progress: None }
+        Execution { threads, kernel: self.kernel, ..Execution::default() }
     }
 
     /// The default limits, with the largest image as asked.

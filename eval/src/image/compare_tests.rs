@@ -1,5 +1,5 @@
-use crate::image::report::{ImagePoints, Point};
 use super::*;
+use crate::image::report::{ImagePoints, Point};
 use std::collections::BTreeMap;
 
 fn curve(name: &str, images: &[(f64, f64)]) -> Curve {

@@ -1,16 +1,7 @@
-//! Bytes and variable-length integers of serialized side information.
+//! Reads bytes and variable-length integers of serialized side information.
 
 use super::error::JpegError;
-
-/// Appends `value` in groups of seven bits, least significant first; the high bit of a byte says
-/// that another one follows.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
+use crate::varint::{VarintError, get_varint};
 
 /// Reads serialized side information.
 pub(crate) struct ByteReader<'a> {
@@ -49,18 +40,16 @@ impl<'a> ByteReader<'a> {
 
     /// A varint of at most `most`.
     pub(crate) fn varint(&mut self, what: &str, most: u64) -> Result<u64, JpegError> {
-        let mut value = 0u64;
-        for shift in (0..63).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                if value > most {
-                    return Err(self.error(format!("{what} is {value}, at most {most}")));
-                }
-                return Ok(value);
-            }
+        let (value, used) = match get_varint(self.bytes.get(self.at..).unwrap_or_default()) {
+            Ok(found) => found,
+            Err(VarintError::Long) => return Err(self.error(format!("{what} has more than 63 bits"))),
+            Err(_) => return Err(self.error(format!("it ends in {what}"))),
+        };
+        self.at += used;
+        if value > most {
+            return Err(self.error(format!("{what} is {value}, at most {most}")));
         }
-        Err(self.error(format!("{what} has more than 63 bits")))
+        Ok(value)
     }
 
     /// A varint that counts items of at least one byte each.
@@ -80,19 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn varints_come_back() {
-        let values = [0, 1, 127, 128, 300, 65535, u64::from(u32::MAX), (1 << 62) - 1];
-        let mut bytes = Vec::new();
-        for value in values {
-            put_varint(&mut bytes, value);
-        }
-        let mut reader = ByteReader::new(&bytes);
-        for value in values {
-            assert_eq!(reader.varint("value", u64::MAX).unwrap(), value);
-        }
-        assert!(reader.is_empty());
-        assert!(reader.byte().is_err());
-        assert!(ByteReader::new(&[0xFF; 20]).varint("value", u64::MAX).is_err());
-        assert!(ByteReader::new(&[9]).varint("value", 8).is_err());
+    fn what_is_cut_or_too_large_is_said() {
+        let mut reader = ByteReader::new(&[5, 0x85, 1, 7]);
+        assert_eq!((reader.varint("value", 5), reader.varint_u32("value")), (Ok(5), Ok(133)));
+        assert_eq!(reader.take(1), Ok(&[7][..]));
+        assert!(reader.is_empty() && reader.byte().is_err());
+        let says = |bytes: &[u8], text: &str| {
+            let error = ByteReader::new(bytes).varint("value", 8).expect_err(text).to_string();
+            assert!(error.contains(text), "{error}");
+        };
+        says(&[9], "value is 9, at most 8");
+        says(&[0xFF; 20], "value has more than 63 bits");
+        says(&[0xFF], "it ends in value");
     }
 }

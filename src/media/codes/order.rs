@@ -2,8 +2,8 @@
 
 use lmcodec_entropy::adaptive::{CodeLayout, MAX_LAYERS};
 
-use super::CodesMedium;
 use crate::container::CodeMedium;
+use crate::options::CodesMedium;
 
 /// The order of an array's codes: grids row by row, or stacks step by step with layer 0 first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,17 @@ impl CodingOrder {
         }
     }
 
+    /// The place in the array (C order) of the code that is coded at some index: one code of [`scatter`](Self::scatter).
+    pub(crate) fn place(&self, index: usize) -> usize {
+        match self.layout {
+            CodeLayout::Stacks { steps, layers } if self.layers_first => {
+                let (step, layer) = (index / layers, index % layers);
+                (step / steps * layers + layer) * steps + step % steps
+            }
+            _ => index,
+        }
+    }
+
     /// Codes in C order → coding order.
     pub(crate) fn gather(&self, codes: &[u16]) -> Vec<u16> {
         match self.layout {
@@ -145,6 +156,9 @@ mod tests {
         let symbols = order.gather(&codes);
         assert_eq!(symbols, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
         assert_eq!(order.scatter(&symbols), codes);
+        for (index, &symbol) in symbols.iter().enumerate() {
+            assert_eq!(codes[order.place(index)], symbol);
+        }
         assert_eq!([0, 2, 3, 6, 11].map(|place| order.layer_of(place)), [0, 0, 1, 0, 1]);
     }
 }

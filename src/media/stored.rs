@@ -4,32 +4,25 @@ use std::io::{Read, Write};
 
 use brotli::enc::BrotliEncoderParams;
 
-use crate::container::{Checksum, Compressor, Content, Header, Payload};
+use super::Coded;
+use crate::container::{Compressor, Content};
 use crate::error::Error;
 
 /// Files up to this size get brotli's thorough search.
 const THOROUGH_BYTES: usize = 4 << 20;
 
-/// The lmcodec file that stores `original`: brotli, or raw where that is smaller.
-pub(crate) fn pack(original: &[u8]) -> Vec<u8> {
+/// Brotli, or the bytes themselves where that is shorter.
+pub(crate) fn encode(original: &[u8]) -> Coded {
     let packed = compress(original).filter(|packed| packed.len() < original.len());
-    let (compressor, payload) = match &packed {
-        Some(packed) => (Compressor::Brotli, packed.as_slice()),
-        None => (Compressor::Raw, original),
+    let (compressor, payload) = match packed {
+        Some(packed) => (Compressor::Brotli, packed),
+        None => (Compressor::Raw, original.to_vec()),
     };
-    let header = Header {
-        original_length: original.len() as u64,
-        original_checksum: Checksum::of(original),
-        content: Content::Stored(compressor),
-        payloads: vec![Payload::of(payload)],
-    };
-    let mut file = header.to_bytes();
-    file.extend_from_slice(payload);
-    file
+    Coded { content: Content::Stored(compressor), payloads: vec![payload], model: String::new(), symbols: None }
 }
 
 /// The original from a stored payload; at most `length` bytes are produced.
-pub(crate) fn unpack(payload: &[u8], compressor: Compressor, length: u64, offset: usize) -> Result<Vec<u8>, Error> {
+pub(crate) fn decode(payload: &[u8], compressor: Compressor, length: u64, offset: usize) -> Result<Vec<u8>, Error> {
     match compressor {
         Compressor::Raw => Ok(payload.to_vec()),
         Compressor::Brotli => {
@@ -65,18 +58,16 @@ mod tests {
         for (original, expected) in
             [(vec![7; 1000], Compressor::Brotli), (vec![], Compressor::Raw), (vec![3], Compressor::Raw)]
         {
-            let file = pack(&original);
-            let (header, end) = Header::read(&file).expect("reads");
-            assert_eq!(header.content, Content::Stored(expected));
-            let back = unpack(&file[end..], expected, original.len() as u64, end).expect("unpacks");
+            let coded = encode(&original);
+            assert_eq!(coded.content, Content::Stored(expected));
+            let back = decode(&coded.payloads[0], expected, original.len() as u64, 0).expect("decodes");
             assert_eq!(back, original);
         }
     }
 
     #[test]
     fn a_brotli_bomb_stops_at_the_stated_length() {
-        let file = pack(&vec![0; 1 << 20]);
-        let (_, end) = Header::read(&file).expect("reads");
-        assert_eq!(unpack(&file[end..], Compressor::Brotli, 1000, end).expect("unpacks").len(), 1001);
+        let coded = encode(&vec![0; 1 << 20]);
+        assert_eq!(decode(&coded.payloads[0], Compressor::Brotli, 1000, 0).expect("decodes").len(), 1001);
     }
 }

@@ -1,15 +1,8 @@
-//! Bytes and variable-length integers (LEB128, unsigned) of the header.
+//! Reads bytes and variable-length integers of the header.
+
+use lmcodec_codecs::varint::{VarintError, get_varint, varint_length};
 
 use crate::error::Error;
-
-/// Appends `value` in groups of seven bits, least significant first; the high bit says that another group follows.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
 
 /// A cursor over the file.
 pub(crate) struct HeaderReader<'a> {
@@ -45,18 +38,24 @@ impl<'a> HeaderReader<'a> {
 
     /// A varint in its shortest form.
     pub(crate) fn varint(&mut self, what: &str) -> Result<u64, Error> {
-        let start = self.at;
-        let mut value = 0u64;
-        for shift in (0..63).step_by(7) {
-            let [byte] = self.array(what)?;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
-                    return Err(Error::malformed(start, format!("{what}: a number with a superfluous byte")));
-                }
-                return Ok(value);
+        let (value, used) = match get_varint(self.bytes.get(self.at..).unwrap_or_default()) {
+            Ok(found) => found,
+            Err(VarintError::Long) => {
+                return Err(Error::malformed(self.at, format!("{what}: a number of more than 63 bits")));
             }
+            Err(_) => return Err(Error::malformed(self.at, format!("the header ends in {what}"))),
+        };
+        if used > varint_length(value) {
+            return Err(Error::malformed(self.at, format!("{what}: a number with a superfluous byte")));
         }
-        Err(Error::malformed(start, format!("{what}: a number of more than 63 bits")))
+        self.at += used;
+        Ok(value)
     }
+}
+
+/// A varint that is a size in memory.
+pub(super) fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
+    let start = reader.offset();
+    let value = reader.varint(what)?;
+    usize::try_from(value).map_err(|_| Error::malformed(start, format!("{what} of {value}")))
 }
