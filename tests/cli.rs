@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-#[cfg(feature = "images")]
-use synthetic::pixels;
 use synthetic::{jpeg_file, jpeg_files, model_bytes};
 use tempfile::TempDir;
 
