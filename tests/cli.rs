@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-#[cfg(feature = "images")]
-use synthetic::pixels;
 use synthetic::{jpeg_file, jpeg_files, model_bytes};
 use tempfile::TempDir;
 
@@ -176,13 +174,13 @@ fn folders_keep_their_shape() {
 #[test]
 fn other_images_are_converted() {
     let dir = folder();
-    let image = image::RgbImage::from_raw(50, 40, pixels(50, 40, 3)).expect("an image");
+    let image = image::RgbImage::from_raw(50, 40, synthetic::pixels(50, 40, 3)).expect("an image");
     for name in ["a.png", "b.webp", "c.tiff", "d.bmp", "e.ppm"] {
         image.save(dir.path().join(name)).expect("saves");
         let (_, stderr) = expect(dir.path(), &["encode", name, "--quality", "95", "--subsampling", "444"], 0);
         assert!(stderr.contains("converted lossily to JPEG at quality 95"), "{stderr}");
     }
-    let gray = image::GrayImage::from_raw(50, 40, pixels(50, 40, 1)).expect("an image");
+    let gray = image::GrayImage::from_raw(50, 40, synthetic::pixels(50, 40, 1)).expect("an image");
     gray.save(dir.path().join("gray.png")).expect("saves");
     expect(dir.path(), &["encode", "gray.png"], 0);
     let (stdout, _) = expect(dir.path(), &["inspect", "--json", "a.ljpg", "gray.ljpg"], 0);
