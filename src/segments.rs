@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lmcodec_codecs::jpeg::{Component, JpegImage};
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
-use lmcodec_entropy::segment::{Estimation, SegmentBits, SegmentCoder};
+use lmcodec_entropy::segment::{Estimation, SegmentBits, SegmentCoder, SegmentError};
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -164,9 +164,14 @@ pub(crate) fn encode(
         let mut coder = SegmentCoder::new(model.need_frame()?, isa, estimation)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
         let mut sink = Metered::new(RangeEncoder::new(), meter);
-        coder.encode(&mut bands.planes(segment, image), &mut sink);
+        coder.encode(&bands.planes(segment, image), &mut sink).map_err(without_symbol)?;
         Ok(sink.coder.finish())
     })
+}
+
+/// A coefficient that the model has no symbol for; no JPEG file has one.
+fn without_symbol(error: SegmentError) -> Error {
+    Error::Unsupported { what: "coefficient", found: error.to_string(), supported: "up to ±32767".into() }
 }
 
 /// Counts the bits that [`encode`] would write, by segment.
@@ -181,7 +186,7 @@ pub(crate) fn count(
     in_parallel(execution, bands.count(), |segment| {
         let mut coder = SegmentCoder::new(model.need_frame()?, isa, estimation)
             .map_err(|source| Error::Model { name: model.name().into(), source })?;
-        Ok(coder.count(&mut bands.planes(segment, image)))
+        coder.count(&bands.planes(segment, image)).map_err(without_symbol)
     })
 }
 
