@@ -25,7 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
         *value = values.next().unwrap_or(0);
     }
     let model = synthetic::model();
-    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary).expect("a fitting model");
+    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary)
+        .expect("a fitting model");
     let mut sink = RangeEncoder::new();
     let has_symbols = truth.iter().flat_map(|plane| &plane.blocks).all(|block| !block[1..].contains(&i16::MIN));
     assert_eq!(coder.encode(&truth, &mut sink).is_ok(), has_symbols);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lmcodec_eval::csv_text::tables;
+use lmcodec_eval::report::csv::tables;
 use lmcodec_eval::paper::document;
 use lmcodec_eval::paper::results::{Results, ResultsError};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::csv_text::tables;
+use lmcodec_eval::report::csv::tables;
 use lmcodec_eval::image::csv::to_csv;
 use lmcodec_eval::image::document::document;
 use lmcodec_eval::image::report::{ImageReport, KIND};
