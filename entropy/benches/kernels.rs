@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use lmcodec_entropy::coder::{BitCounter, Distribution, RangeDecoder, RangeEncoder, WideDistribution};
 use lmcodec_entropy::frame_llama::testing::{KernelBench, default_config, random_model};
 use lmcodec_entropy::frame_llama::{DepthState, FrameEngine, FrameLlama, PlaneState, Position};
-use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::sequence_llama::bench::SequenceKernelBench;
 use lmcodec_entropy::testing::{Random, isas};
 use std::hint::black_box;

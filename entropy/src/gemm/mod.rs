@@ -13,6 +13,7 @@ pub(crate) mod avx512;
 pub(crate) mod neon;
 mod panel;
 pub(crate) mod portable;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod schedule;
 
-pub(crate) use panel::{BLOCK_PAIRS, MAX_ROW_SUM, PANEL, PairRow, Panels};
+pub(crate) use panel::{MAX_ROW_SUM, PANEL, PairRow, Panels};

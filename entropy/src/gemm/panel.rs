@@ -6,9 +6,6 @@ pub(crate) const PANEL: usize = 16;
 /// The greatest Σ|w| of a row with which no sum over i16 activations overflows i32: `32768 · 65535 < 2^31`.
 pub(crate) const MAX_ROW_SUM: u32 = 65535;
 
-/// Pairs of inputs whose products are summed in i32 where whole rows do not fit: `512 · 127 · 32767 < 2^31`.
-pub(crate) const BLOCK_PAIRS: usize = 256;
-
 /// Weights of two neighbouring inputs for the 16 outputs of a panel: `[output][input & 1]`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]

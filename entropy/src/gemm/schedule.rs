@@ -1,7 +1,10 @@
 //! The order of the tiles of a product, and what happens to a tile's sums.
 
-use super::{BLOCK_PAIRS, PANEL, PairRow, Panels};
+use super::{PANEL, PairRow, Panels};
 use std::ops::Range;
+
+/// Pairs of inputs whose products are summed in i32 where whole rows do not fit: `512 · 127 · 32767 < 2^31`.
+const BLOCK_PAIRS: usize = 256;
 
 /// The inner loop of an instruction set. Values of such a type exist only in functions with the instruction set's features.
 pub(super) trait Product: Copy {
@@ -103,6 +106,7 @@ pub(super) fn by_panels(panels: usize, rows: usize, work: &mut impl Tile) {
 
 /// As [`by_panels`] with several panels at once, where registers abound: tiles keep 8 to 16 accumulators busy (an
 /// instruction's latency is 4 to 5 cycles, two start in each).
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn by_groups(panels: usize, rows: usize, work: &mut impl Tile) {
     let mut panel = 0;

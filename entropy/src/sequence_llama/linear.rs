@@ -32,6 +32,7 @@ pub(crate) struct WideLinear {
     pub(crate) exponent: i32,
     pub(crate) pre: u32,
     /// Whether every whole row's sum fits i32 (Σ|w| ≤ 65535), so that the kernels need no blocks.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
     pub(crate) narrow: bool,
 }
 
