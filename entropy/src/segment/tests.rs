@@ -2,16 +2,11 @@
 
 use super::*;
 use crate::coder::{RangeDecoder, RangeEncoder};
-use crate::frame_llama::testing::{random_model, small_config};
+use crate::frame_llama::testing::{random_model, small_dct_config};
 use crate::testing::Random;
 
 fn model() -> FrameLlama {
-    let mut config = small_config();
-    config.features = BACKBONE_FEATURES;
-    config.depth_features = STEP_FEATURES;
-    config.dc_features = DC_FEATURES;
-    config.arrangement = DCT_ARRANGEMENT.into();
-    FrameLlama::from_bytes(&random_model(&config, 7)).expect("a valid random model")
+    FrameLlama::from_bytes(&random_model(&small_dct_config(), 7)).expect("a valid random model")
 }
 
 fn planes(seed: u64, sizes: &[(usize, usize)], extreme: bool) -> Vec<CoefficientPlane> {

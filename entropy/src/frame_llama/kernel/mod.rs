@@ -14,8 +14,7 @@
 //! | avx512-vnni | 39 | 23 | 22 |
 //!
 //! A frame takes 2.8 M multiply–accumulates. With AVX-512 the linear layers run at 230–250 G/s (192 inputs and more) and
-//! 190 G/s (64 inputs), of 270 G/s that two 512-bit `vpdpwssd` a cycle allow. Two passes of `vpdpbusd` over the bytes of
-//! the activations would start as many instructions; they only save the widening of the weights, which is hidden here.
+//! 190 G/s (64 inputs), of 270 G/s that two 512-bit `vpdpwssd` a cycle allow.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

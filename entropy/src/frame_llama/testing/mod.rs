@@ -8,6 +8,8 @@ mod bench;
 pub use bench::KernelBench;
 
 use super::config::{ARCH, ESCAPES, FORMAT, FrameConfig, LAST_SYMBOLS, PRIMARIES};
+use crate::arrangement::DCT_ARRANGEMENT;
+use crate::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 use crate::tensors::{TensorData, TensorWriter};
 use crate::testing::Random;
 use safetensors::Dtype;
@@ -59,6 +61,17 @@ pub fn small_config() -> FrameConfig {
         dc_features: 7,
         dc_ffn: 16,
         ..default_config()
+    }
+}
+
+/// [`small_config`] with the features of arrangement `dct-1`: a model that codes coefficients and compresses nothing.
+pub fn small_dct_config() -> FrameConfig {
+    FrameConfig {
+        features: BACKBONE_FEATURES,
+        depth_features: STEP_FEATURES,
+        dc_features: DC_FEATURES,
+        arrangement: DCT_ARRANGEMENT.to_owned(),
+        ..small_config()
     }
 }
 
