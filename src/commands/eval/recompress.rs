@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::report::html::{PageOptions, page};
+use lmcodec_eval::recompress::codec::Recompressor;
+use lmcodec_eval::recompress::document::document;
+use lmcodec_eval::recompress::measure::{SourceSet, measure};
 use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
 use lmcodec_eval::recompress::peers_csv;
-use lmcodec_eval::recompress::codec::Recompressor;
-use lmcodec_eval::recompress::measure::{SourceSet, measure};
-use lmcodec_eval::recompress::document::document;
+use lmcodec_eval::report::html::{PageOptions, page};
 
 use super::lmcodec_codec::Own;
 use super::sets::{distinct_names, parse_set};

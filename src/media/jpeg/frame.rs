@@ -13,10 +13,11 @@ use crate::container::{Content, Header, JpegContent};
 use crate::error::Error;
 use crate::execution::Execution;
 use crate::fault::{SegmentFault, SegmentPlace};
+use crate::limits::Limits;
 use crate::media::payloads::{self, Meter, Segments};
 use crate::media::{Coded, CodedFile};
 use crate::models::Model;
-use crate::options::{EncodeOptions, Limits};
+use crate::options::{DEFAULT_SEGMENT_ROWS, EncodeOptions};
 
 /// The segments of an image, and what codes one.
 pub(crate) struct FrameSegments<'a> {
@@ -69,6 +70,10 @@ fn without_symbol(error: SegmentError) -> Error {
     Error::Unsupported { what: "coefficient", found: error.to_string(), supported: "up to ±32767".into() }
 }
 
+fn rows(image: &JpegImage, options: &EncodeOptions) -> RowSegments {
+    RowSegments::balanced(image, options.segment_rows.unwrap_or(DEFAULT_SEGMENT_ROWS))
+}
+
 /// Codes an image.
 pub(super) fn encode(
     image: &JpegImage,
@@ -76,7 +81,7 @@ pub(super) fn encode(
     options: &EncodeOptions,
     share: Range<f64>,
 ) -> Result<Coded, Error> {
-    let (rows, estimation) = (RowSegments::balanced(image, options.segment_rows), options.effort.estimation());
+    let (rows, estimation) = (rows(image, options), options.effort.estimation());
     let segments = FrameSegments::new(&rows, model, estimation, &options.execution)?;
     let symbols = |block: &[i16; 64]| 2 + block.iter().rposition(|&v| v != 0).unwrap_or(0) as u64;
     let blocks = || image.components.iter().flat_map(|component| component.coefficients.as_chunks().0);
@@ -96,7 +101,7 @@ pub(super) fn encode(
 
 /// Counts the bits that encoding would write, by segment.
 pub(crate) fn count(image: &JpegImage, model: &Model, options: &EncodeOptions) -> Result<Vec<SegmentBits>, Error> {
-    let rows = RowSegments::balanced(image, options.segment_rows);
+    let rows = rows(image, options);
     let segments = FrameSegments::new(&rows, model, options.effort.estimation(), &options.execution)?;
     let count = |segment| segments.coder()?.count(&rows.planes(segment, image)).map_err(without_symbol);
     options.execution.in_parallel(rows.count(), count)

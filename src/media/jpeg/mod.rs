@@ -13,11 +13,12 @@ use super::{Coded, CodedFile};
 use crate::container::{Header, JpegContent, SequenceJpegContent};
 use crate::error::Error;
 use crate::fault::SegmentFault;
-use crate::options::{EncodeOptions, Limits};
+use crate::limits::Limits;
+use crate::options::EncodeOptions;
 
 /// Codes an image with the model of the options.
 pub(crate) fn encode(image: &JpegImage, options: &EncodeOptions, share: Range<f64>) -> Result<Coded, Error> {
-    let model = options.model();
+    let model = options.jpeg_model();
     match model.sequence() {
         Some(llama) => sequence::encode(image, &model, llama, options, share),
         None => frame::encode(image, &model, options, share),
