@@ -6,14 +6,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use lmcodec_entropy::coder::{BitCounter, Distribution, RangeDecoder, RangeEncoder, WideDistribution};
 use lmcodec_entropy::frame_llama::testing::{KernelBench, default_config, random_model};
 use lmcodec_entropy::frame_llama::{DepthState, FrameEngine, FrameLlama, PlaneState, Position};
-use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::sequence_llama::bench::SequenceKernelBench;
-use lmcodec_entropy::testing::Random;
+use lmcodec_entropy::testing::{Random, isas};
 use std::hint::black_box;
-
-fn isas() -> Vec<Isa> {
-    Kernel::available().into_iter().map(|k| Isa::new(k).expect("available")).collect()
-}
 
 /// Linear layers of the default model: (name, inputs, outputs).
 const SHAPES: [(&str, usize, usize); 8] = [
@@ -161,14 +157,15 @@ fn wide_coder(c: &mut Criterion) {
         let mut random = Random::new(6);
         let logits: Vec<Vec<i32>> =
             (0..100).map(|_| (0..size).map(|_| random.normal(200_000.0) as i32).collect()).collect();
-        let models: Vec<WideDistribution> = logits.iter().map(|l| WideDistribution::from_logits(l)).collect();
+        let models: Vec<WideDistribution> =
+            logits.iter().map(|l| WideDistribution::from_logits(Isa::detect(), l)).collect();
         let symbols: Vec<usize> = (0..100).map(|_| random.below(size as u32) as usize).collect();
         let mut group = c.benchmark_group(format!("wide_coder/{size}"));
         group.throughput(Throughput::Elements(100));
         let mut reused = models[0].clone();
         group.bench_function("weights", |b| {
             b.iter(|| {
-                logits.iter().for_each(|l| reused.set_logits(l));
+                logits.iter().for_each(|l| reused.set_logits(Isa::detect(), l));
                 reused.total()
             });
         });

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p lmcodec-entropy --features testing --example throughput [frames a batch [kernel]]`
 
+use lmcodec_entropy::coder::symbol_weights;
 use lmcodec_entropy::frame_llama::testing::{default_config, random_model};
 use lmcodec_entropy::frame_llama::{
     DepthState, FrameEngine, FrameLlama, LAST_SYMBOLS, PRIMARIES, PlaneState, Position,
@@ -46,7 +47,7 @@ fn main() {
                     engine.backbone(&mut planes, &positions, &features, &mut h);
                     engine.last_logits(&h, &mut logits[..m * LAST_SYMBOLS]);
                     for logits in logits.chunks_exact(LAST_SYMBOLS) {
-                        isa.symbol_weights(logits, 0, &mut weights);
+                        symbol_weights(isa, logits, 0, &mut weights);
                     }
                     if row == 2 {
                         best[0] = best[0].min(start.elapsed());
@@ -59,7 +60,7 @@ fn main() {
                 let logits = &mut logits[..m * PRIMARIES];
                 engine.depth_step(&mut depth, &frames, k, &step_features, &prev, logits);
                 for logits in logits.chunks_exact(PRIMARIES) {
-                    isa.symbol_weights(logits, 1 << 31, &mut weights[..PRIMARIES]);
+                    symbol_weights(isa, logits, 1 << 31, &mut weights[..PRIMARIES]);
                 }
             }
             best[1] = best[1].min(start.elapsed());

@@ -110,7 +110,7 @@ impl<'m> ChunkCoder<'m> {
         }
         let mut engine = SequenceEngine::new(self.model, self.isa, chunks.len(), longest, BATCH.max(chunks.len()));
         let (mut positions, mut logits, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut distribution = WideDistribution::from_logits(&[0]);
+        let mut distribution = WideDistribution::from_logits(self.isa, &[0]);
         let mut escapes: Vec<_> = chunks.iter().map(|chunk| chunk.escapes.iter()).collect();
         let mut first = 0;
         while first < longest {
@@ -132,7 +132,7 @@ impl<'m> ChunkCoder<'m> {
             for i in first..end {
                 for (row, chunk) in chunks.iter().enumerate().filter(|(_, chunk)| chunk.symbols.len() > i) {
                     let (symbol, vocabulary) = (chunk.symbols[i], self.vocabulary(chunk.layer(i)));
-                    distribution.set_logits(&logits[starts[row]..][..vocabulary]);
+                    distribution.set_logits(self.isa, &logits[starts[row]..][..vocabulary]);
                     starts[row] += vocabulary;
                     distribution.encode(usize::from(symbol), sink);
                     if Some(symbol) == self.arrangement.escape_symbol() {
@@ -167,7 +167,7 @@ impl<'m> ChunkCoder<'m> {
         }
         let mut engine = SequenceEngine::new(self.model, self.isa, shapes.len(), longest, shapes.len());
         let (mut positions, mut logits) = (Vec::new(), Vec::new());
-        let mut distribution = WideDistribution::from_logits(&[0]);
+        let mut distribution = WideDistribution::from_logits(self.isa, &[0]);
         for i in 0..longest {
             positions.clear();
             for (row, (shape, chunk)) in shapes.iter().zip(&chunks).enumerate().filter(|(_, (s, _))| s.length > i) {
@@ -179,7 +179,7 @@ impl<'m> ChunkCoder<'m> {
             for position in &positions {
                 let (now, later) = left.split_at(self.vocabulary(position.layer));
                 left = later;
-                distribution.set_logits(now);
+                distribution.set_logits(self.isa, now);
                 let symbol = distribution.decode(source) as u16;
                 let chunk = &mut chunks[position.row as usize];
                 chunk.symbols.push(symbol);

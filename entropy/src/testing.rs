@@ -36,6 +36,16 @@ impl Random {
         ((sum - 6.0) * sigma).clamp(-3.5 * sigma, 3.5 * sigma)
     }
 
+    /// Within ±`limit`, of a magnitude that itself varies, with the extremes now and then.
+    pub fn integer(&mut self, limit: i32) -> i32 {
+        match self.below(8) {
+            0 => limit,
+            1 => -limit,
+            2 => 0,
+            _ => (self.next_u64() as i64 % (1 + i64::from(limit >> self.below(20)))) as i32,
+        }
+    }
+
     /// `n` features in Q4: most are zero, the others a few units, as differences of DCT coefficients are.
     pub fn features(&mut self, n: usize) -> Vec<i16> {
         (0..n).map(|_| if self.below(3) == 0 { self.normal(24.0) as i16 } else { 0 }).collect()

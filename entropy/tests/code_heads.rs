@@ -1,5 +1,6 @@
 //! Frames of VQ and RVQ codes: round trips, the same bits in every batch and kernel, damage, malformed model files.
 
+use lmcodec_entropy::FileHash;
 use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 use lmcodec_entropy::code_heads::testing::{heads_writer, random_heads, small_grids, small_steps};
 use lmcodec_entropy::code_heads::{
@@ -11,15 +12,11 @@ use lmcodec_entropy::error::ModelError;
 use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::frame_llama::testing::{Weights, random_model, small_config};
 use lmcodec_entropy::isa::{Isa, Kernel};
-use lmcodec_entropy::testing::Random;
+use lmcodec_entropy::testing::{Random, isas};
 use lmcodec_entropy::weights::default_model;
 use proptest::prelude::*;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
-
-fn isas() -> Vec<Isa> {
-    Kernel::available().into_iter().map(|k| Isa::new(k).unwrap()).collect()
-}
 
 fn model(config: &CodeHeadsConfig, seed: u64) -> CodeHeads {
     CodeHeads::from_bytes(&random_heads(config, seed), &[]).unwrap()
@@ -164,8 +161,7 @@ fn extremes_saturate_and_agree() {
             let model = CodeHeads::from_bytes(&bytes, &[]).unwrap();
             let shape = shapes(config.medium)[2];
             let codes = draw(shape, config.codebook, seed);
-            let all: Vec<_> =
-                isas().into_iter().map(|isa| encode(&model, isa, Codes { shape, codes: &codes }).unwrap()).collect();
+            let all: Vec<_> = isas().map(|isa| encode(&model, isa, Codes { shape, codes: &codes }).unwrap()).collect();
             assert!(all.iter().all(|bytes| bytes == &all[0]));
             assert_eq!(decode(&model, Isa::detect(), shape, &all[0]).unwrap(), codes);
         }
@@ -179,7 +175,7 @@ fn golden_bytes() {
         let model = model(&config, 2026);
         let shape = shapes(config.medium)[3];
         let bytes = encode(&model, isa, Codes { shape, codes: &draw(shape, config.codebook, 1) }).unwrap();
-        Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>()
+        format!("{:x}", Sha256::digest(bytes))[..16].to_owned()
     };
     for isa in isas() {
         assert_eq!([digest(small_grids(), isa), digest(small_steps(), isa)], GOLDEN, "{isa:?}");
@@ -210,10 +206,9 @@ fn codes_that_do_not_fit_are_refused() {
 #[test]
 fn blocks_come_from_the_model_that_is_named() {
     let backbone = FrameLlama::from_bytes(&random_model(&small_config(), 5)).unwrap();
-    let hex = |hash: [u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let b = small_config();
     let named = CodeHeadsConfig {
-        backbone_sha256: Some(hex(backbone.sha256())),
+        backbone_sha256: Some(FileHash(backbone.sha256()).to_string()),
         d_model: b.d_model,
         layers: b.layers,
         heads: b.heads,
@@ -233,7 +228,7 @@ fn blocks_come_from_the_model_that_is_named() {
 
     let e = default_model().get().config();
     let embedded = CodeHeadsConfig {
-        backbone_sha256: Some(hex(default_model().get().sha256())),
+        backbone_sha256: Some(FileHash(default_model().get().sha256()).to_string()),
         d_model: e.d_model,
         layers: e.layers,
         heads: e.heads,

@@ -28,6 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 "high_freq_factor": s.high_freq_factor, "original_max_position_embeddings": s.original_context,
             });
         }
+        Some(RopeScaling::Linear { factor }) => {
+            rope = serde_json::json!({ "rope_type": "linear", "rope_theta": c.rope_theta, "factor": factor });
+        }
         Some(RopeScaling::Divisors(_)) => return Err("transformers has no table of frequency divisors".into()),
     }
     let config = serde_json::json!({

@@ -7,7 +7,7 @@ use lmcodec_entropy::coder::RangeEncoder;
 use lmcodec_entropy::error::ModelError;
 use lmcodec_entropy::frame_llama::FrameLlama as IntegerLlama;
 use lmcodec_entropy::isa::Isa;
-use lmcodec_entropy::segment::{Estimation, SegmentCoder};
+use lmcodec_entropy::segment::{Estimation, SegmentCoder, SegmentError};
 use serde::Serialize;
 
 use crate::batch::{Batch, Sample, component_plane};
@@ -56,17 +56,29 @@ pub fn held_out_images(photos: &[Photo], one_in: u32, count: usize, quality: u8)
         .collect()
 }
 
+/// What keeps the two models from being compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParityError {
+    /// The exported bytes do not load.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An image has a coefficient that no model codes.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+}
+
 /// Measures both models on the images.
 ///
 /// # Errors
-/// [`ModelError`] if the exported bytes do not load.
+/// [`ParityError`].
 pub fn parity(
     float: &FrameLlama,
     exported: &[u8],
     images: &[JpegImage],
     quality: u8,
     device: &Device,
-) -> Result<Parity, ModelError> {
+) -> Result<Parity, ParityError> {
     let integer = IntegerLlama::from_bytes(exported)?;
     let mut coder = SegmentCoder::new(&integer, Isa::detect(), Estimation::Model)?;
     let mut cache = PositionCache::default();
@@ -77,10 +89,10 @@ pub fn parity(
             let batch = Batch::new(&[Sample::from_image(image, index)]);
             result.float += batch_loss(float, &batch, &mut cache, device).bits();
         }
-        let mut planes: Vec<_> = (0..image.components.len()).map(|i| component_plane(image, i)).collect();
-        result.integer_bits += coder.count(&mut planes).total();
+        let planes: Vec<_> = (0..image.components.len()).map(|i| component_plane(image, i)).collect();
+        result.integer_bits += coder.count(&planes)?.total();
         let mut sink = RangeEncoder::new();
-        coder.encode(&mut planes, &mut sink);
+        coder.encode(&planes, &mut sink)?;
         result.coded_bytes += sink.finish().len() as u64;
     }
     result.float_bits = result.float.total();

@@ -79,14 +79,8 @@ pub fn golden_jpeg_files() -> Vec<(String, Option<Effort>, Vec<u8>)> {
 
 /// A tiny model with random weights: it codes everything and compresses nothing, but it is fast.
 pub fn model_bytes(seed: u64) -> Vec<u8> {
-    use lmcodec_entropy::arrangement::{DCT_ARRANGEMENT, features};
-    use lmcodec_entropy::frame_llama::testing::{random_model, small_config};
-    let mut config = small_config();
-    config.features = features::BACKBONE_FEATURES;
-    config.depth_features = features::STEP_FEATURES;
-    config.dc_features = features::DC_FEATURES;
-    config.arrangement = DCT_ARRANGEMENT.into();
-    random_model(&config, seed)
+    use lmcodec_entropy::frame_llama::testing::{random_model, small_dct_config};
+    random_model(&small_dct_config(), seed)
 }
 
 /// The model of [`model_bytes`], loaded.

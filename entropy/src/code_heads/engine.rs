@@ -5,7 +5,7 @@ use super::model::{CodeHeads, Head};
 use crate::frame_llama::depth::STEP_TILES;
 use crate::frame_llama::engine::head_logits;
 use crate::frame_llama::kv::KvTiles;
-use crate::frame_llama::stack::{Stack, pad};
+use crate::frame_llama::stack::{Blocks, Stack, pad};
 use crate::frame_llama::{PlaneState, Position};
 use crate::isa::Isa;
 
@@ -52,6 +52,10 @@ impl<'m> CodeHeadsEngine<'m> {
         self.model
     }
 
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Vectors of table rows, one after the other.
     fn gather(&mut self, rows: &[u32]) {
         let r = self.model.config().code_width;
@@ -72,7 +76,8 @@ impl<'m> CodeHeadsEngine<'m> {
             let x = &mut self.x[..m * d];
             x.chunks_exact_mut(d).for_each(|x| x.copy_from_slice(&model.embed_bias));
             isa.linear_add(&model.embed, features, x);
-            self.stack.backbone((isa, &model.rope), (&model.blocks, c.head() / 2), planes, positions, x);
+            let blocks = Blocks { blocks: &model.blocks, half: c.head() / 2, rope: &model.rope };
+            self.stack.backbone(isa, blocks, planes, positions, x);
             isa.rmsnorm(x, d, &mut self.h[first * d..][..m * d]);
         }
     }
@@ -130,8 +135,8 @@ impl<'m> CodeHeadsEngine<'m> {
                 x.iter_mut().zip(&depth.input_bias[layer * e..]).for_each(|(x, b)| *x += b);
             }
             isa.linear_add(&depth.input[layer], features, x);
-            let blocks = (&depth.blocks[..], c.depth_head() / 2);
-            self.stack.step((isa, &model.rope), blocks, &mut self.tiles, frames, layer + 1, x);
+            let blocks = Blocks { blocks: &depth.blocks, half: c.depth_head() / 2, rope: &model.rope };
+            self.stack.step(isa, blocks, &mut self.tiles, frames, layer + 1, x);
             let y = &mut self.y[..m * e];
             isa.rmsnorm(x, e, y);
             let logits = &mut logits[first * n..][..m * n];

@@ -11,11 +11,12 @@
 
 use super::config::{CodeHeadsConfig, Medium};
 use crate::error::ModelError;
+use crate::file_hash::FileHash;
 use crate::frame_llama::FrameLlama;
-use crate::frame_llama::file::TensorReader;
 use crate::frame_llama::fixed::{LOGIT_LIMIT, RESIDUAL_LIMIT, RopeTable};
-use crate::frame_llama::linear::Linear;
+use crate::frame_llama::linear::{Linear, Outputs, read_linear, read_stack};
 use crate::frame_llama::model::{Block, LOGIT_BIAS_LIMIT, LogitHead, read_block};
+use crate::tensors::TensorReader;
 use crate::weights;
 use sha2::{Digest, Sha256};
 
@@ -82,7 +83,7 @@ impl CodeHeads {
         let f = &mut file;
         let (d, e, r) = (c.d_model, c.depth_d, c.code_width);
         let table = f.i8("table", &[c.table_rows(), r])?;
-        let embed = f.linear("embed", c.inputs() * r, &[(d, RESIDUAL_LIMIT)])?;
+        let embed = read_linear(f, "embed", c.inputs() * r, &[Outputs { count: d, limit: RESIDUAL_LIMIT }])?;
         let embed_bias = f.bias("embed.bias", &[d], RESIDUAL_LIMIT)?;
         let blocks = match backbone {
             Some(backbone) => backbone.blocks.clone(),
@@ -97,8 +98,8 @@ impl CodeHeads {
             Medium::Rvq => {
                 let (layers, inputs) = (c.code_layers, c.step_context.len() * r);
                 Head::Depth(Box::new(DepthHead {
-                    to_depth: f.linear("to_depth", d, &[(e, RESIDUAL_LIMIT)])?,
-                    input: f.linear_stack("step.in", layers, inputs, &[(e, RESIDUAL_LIMIT)])?,
+                    to_depth: read_linear(f, "to_depth", d, &[Outputs { count: e, limit: RESIDUAL_LIMIT }])?,
+                    input: read_stack(f, "step.in", layers, inputs, &[Outputs { count: e, limit: RESIDUAL_LIMIT }])?,
                     input_bias: f.bias("step.in_bias", &[layers, e], RESIDUAL_LIMIT)?,
                     blocks: match backbone {
                         Some(backbone) => backbone.depth.blocks.clone(),
@@ -106,7 +107,7 @@ impl CodeHeads {
                             .map(|i| read_block(f, &format!("depth.layers.{i}"), e, c.depth_ffn))
                             .collect::<Result<_, _>>()?,
                     },
-                    codes: f.linear_stack("step.codes", layers, e, &[(symbols, LOGIT_LIMIT)])?,
+                    codes: read_stack(f, "step.codes", layers, e, &[Outputs { count: symbols, limit: LOGIT_LIMIT }])?,
                     codes_bias: f.bias("step.codes_bias", &[layers, symbols], LOGIT_BIAS_LIMIT)?,
                 }))
             }
@@ -129,13 +130,13 @@ impl CodeHeads {
 
 fn read_logits(file: &mut TensorReader, name: &str, inputs: usize, symbols: usize) -> Result<LogitHead, ModelError> {
     Ok(LogitHead {
-        linear: file.linear(name, inputs, &[(symbols, LOGIT_LIMIT)])?,
+        linear: read_linear(file, name, inputs, &[Outputs { count: symbols, limit: LOGIT_LIMIT }])?,
         bias: file.bias(&format!("{name}.bias"), &[symbols], LOGIT_BIAS_LIMIT)?,
     })
 }
 
 fn find<'a>(hash: &str, backbones: &[&'a FrameLlama]) -> Result<&'a FrameLlama, ModelError> {
-    let is = |model: &FrameLlama| model.sha256().iter().map(|b| format!("{b:02x}")).collect::<String>() == hash;
+    let is = |model: &FrameLlama| hash.parse() == Ok(FileHash(model.sha256()));
     let embedded = || weights::embedded().iter().find(|m| m.sha256 == hash).map(|m| m.get());
     let found = backbones.iter().copied().find(|m| is(m)).or_else(embedded);
     found.ok_or_else(|| ModelError::MissingBackbone { sha256: hash.to_owned() })

@@ -16,7 +16,8 @@ use crate::coder::{
     BitCounter, MAX_WIDE_SYMBOLS, RangeDecoder, RangeEncoder, SymbolSink, SymbolSource, WideDistribution,
 };
 use crate::error::CoderError;
-use crate::frame_llama::kernel::LANES;
+use crate::frame_llama::kv::LANES;
+use crate::frame_llama::plane::StackSize;
 use crate::frame_llama::{PlaneState, Position};
 use crate::isa::Isa;
 
@@ -159,7 +160,7 @@ fn write(
 ) -> Result<(), CodeHeadsError> {
     check_codes(model, codes)?;
     // The walk writes back what it reads.
-    walk((model, isa), codes.shape, &mut codes.codes.to_vec(), batch, &mut Writing(sink));
+    walk(model, isa, codes.shape, &mut codes.codes.to_vec(), batch, &mut Writing(sink));
     Ok(())
 }
 
@@ -176,7 +177,7 @@ pub fn encode_signals_into(
     sink: &mut impl SymbolSink,
 ) -> Result<(), CodeHeadsError> {
     check_codes(model, Codes { shape: signals_shape(model, steps)?, codes })?;
-    walk_signals((model, isa), steps, &mut codes.to_vec(), BATCH, &mut Writing(sink));
+    walk_signals(model, isa, steps, &mut codes.to_vec(), BATCH, &mut Writing(sink));
     Ok(())
 }
 
@@ -201,7 +202,7 @@ pub fn decode_in_batches(
 ) -> Result<Vec<u16>, CodeHeadsError> {
     let mut codes = vec![0; check_shape(model, shape)?];
     let mut source = RangeDecoder::new(bytes);
-    walk((model, isa), shape, &mut codes, batch, &mut Reading(&mut source));
+    walk(model, isa, shape, &mut codes, batch, &mut Reading(&mut source));
     source.finish()?;
     Ok(codes)
 }
@@ -217,7 +218,7 @@ pub fn decode_from(
     source: &mut impl SymbolSource,
 ) -> Result<Vec<u16>, CodeHeadsError> {
     let mut codes = vec![0; check_shape(model, shape)?];
-    walk((model, isa), shape, &mut codes, BATCH, &mut Reading(source));
+    walk(model, isa, shape, &mut codes, BATCH, &mut Reading(source));
     Ok(codes)
 }
 
@@ -232,7 +233,7 @@ pub fn decode_signals_from(
     source: &mut impl SymbolSource,
 ) -> Result<Vec<u16>, CodeHeadsError> {
     let mut codes = vec![0; check_shape(model, signals_shape(model, steps)?)?];
-    walk_signals((model, isa), steps, &mut codes, BATCH, &mut Reading(source));
+    walk_signals(model, isa, steps, &mut codes, BATCH, &mut Reading(source));
     Ok(codes)
 }
 
@@ -323,18 +324,18 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new() -> Self {
+    fn new(isa: Isa) -> Self {
         Self {
             positions: Vec::new(),
             rows: Vec::new(),
             copies: Vec::new(),
             logits: Vec::new(),
-            distribution: WideDistribution::from_logits(&[0]),
+            distribution: WideDistribution::from_logits(isa, &[0]),
         }
     }
 }
 
-fn walk((model, isa): (&CodeHeads, Isa), shape: Shape, codes: &mut [u16], batch: usize, coder: &mut impl CodeCoder) {
+fn walk(model: &CodeHeads, isa: Isa, shape: Shape, codes: &mut [u16], batch: usize, coder: &mut impl CodeCoder) {
     if codes.is_empty() {
         return;
     }
@@ -343,13 +344,14 @@ fn walk((model, isa): (&CodeHeads, Isa), shape: Shape, codes: &mut [u16], batch:
             let mut engine = CodeHeadsEngine::new(model, isa, BATCH, batch.min(BATCH));
             walk_grids(&mut engine, shape, codes, coder);
         }
-        Medium::Rvq => walk_signals((model, isa), &vec![shape.columns; shape.grids], codes, batch, coder),
+        Medium::Rvq => walk_signals(model, isa, &vec![shape.columns; shape.grids], codes, batch, coder),
     }
 }
 
 /// Signals of RVQ one after the other, cut into segments.
 fn walk_signals(
-    (model, isa): (&CodeHeads, Isa),
+    model: &CodeHeads,
+    isa: Isa,
     steps: &[usize],
     codes: &mut [u16],
     batch: usize,
@@ -375,12 +377,12 @@ fn walk_grids(engine: &mut CodeHeadsEngine<'_>, shape: Shape, codes: &mut [u16],
     let c = engine.model().config();
     let (context, symbols) = (Context::new(c, shape), padded(c.codebook));
     let in_flight = grids_in_flight(shape);
-    let sizes = (c.layers, c.d_model);
+    let size = StackSize { layers: c.layers, width: c.d_model };
     let mut planes: Vec<PlaneState> =
-        (0..in_flight).map(|_| PlaneState::sized(sizes, shape.rows, shape.columns, 1)).collect();
+        (0..in_flight).map(|_| PlaneState::sized(size, shape.rows, shape.columns, 1)).collect();
     let lag = GRID_LAG as usize;
     let span = shape.columns + 2 * shape.rows - 3;
-    let mut s = Scratch::new();
+    let mut s = Scratch::new(engine.isa());
     let mut step_places = Vec::new();
     for step in 0..=(lag * (shape.grids - 1) + span) {
         if step % lag == 0 && step / lag < shape.grids {
@@ -405,7 +407,7 @@ fn walk_grids(engine: &mut CodeHeadsEngine<'_>, shape: Shape, codes: &mut [u16],
             engine.frames(&mut planes, &s.positions, &s.rows);
             engine.grid_logits(places.len(), &s.copies, &mut s.logits);
             for (&at, logits) in places.iter().zip(s.logits.chunks_exact(symbols)) {
-                s.distribution.set_logits(&logits[..c.codebook]);
+                s.distribution.set_logits(engine.isa(), &logits[..c.codebook]);
                 let code = &mut codes[shape.index(at)];
                 *code = coder.code(&s.distribution, *code);
             }
@@ -423,9 +425,9 @@ fn walk_segments(
     let symbols = padded(c.codebook);
     let shapes: Vec<Shape> =
         group.iter().map(|s| Shape { grids: 1, rows: 1, columns: s.len() / layers, layers }).collect();
-    let mut planes: Vec<PlaneState> =
-        shapes.iter().map(|s| PlaneState::sized((c.layers, c.d_model), 1, s.columns, 1)).collect();
-    let mut s = Scratch::new();
+    let size = StackSize { layers: c.layers, width: c.d_model };
+    let mut planes: Vec<PlaneState> = shapes.iter().map(|s| PlaneState::sized(size, 1, s.columns, 1)).collect();
+    let mut s = Scratch::new(engine.isa());
     let mut active = Vec::new();
     for column in 0..shapes.iter().map(|s| s.columns).max().unwrap_or(0) {
         active.clear();
@@ -446,7 +448,7 @@ fn walk_segments(
             }
             engine.depth_step(active.len(), layer, &s.rows, &mut s.logits);
             for (&i, logits) in active.iter().zip(s.logits.chunks_exact(symbols)) {
-                s.distribution.set_logits(&logits[..c.codebook]);
+                s.distribution.set_logits(engine.isa(), &logits[..c.codebook]);
                 let code = &mut group[i][column * layers + layer];
                 *code = coder.code(&s.distribution, *code);
             }

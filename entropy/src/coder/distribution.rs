@@ -1,6 +1,7 @@
 //! From logits to integer weights, and symbols through them.
 
 use super::symbol::{MAX_TOTAL, SymbolSink, SymbolSource};
+use super::weights::symbol_weights;
 use crate::isa::Isa;
 
 /// Integer weights of `N` symbols (N ≤ 64), ready for the coder.
@@ -20,7 +21,7 @@ impl<const N: usize> Distribution<N> {
         const { assert!(N <= 64) };
         let mut weights = [0; N];
         // At most 64 * 2^20 = 2^26 < 2^27.
-        let total = isa.symbol_weights(logits, excluded, &mut weights);
+        let total = symbol_weights(isa, logits, excluded, &mut weights);
         assert!(total > 0, "every symbol is excluded");
         Self { weights, total }
     }

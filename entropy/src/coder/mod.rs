@@ -13,6 +13,7 @@ mod distribution;
 mod range_decoder;
 mod range_encoder;
 mod symbol;
+mod weights;
 mod wide;
 
 pub use count::BitCounter;
@@ -20,6 +21,7 @@ pub use distribution::Distribution;
 pub use range_decoder::RangeDecoder;
 pub use range_encoder::RangeEncoder;
 pub use symbol::{MAX_RAW_BITS, MAX_TOTAL, SymbolSink, SymbolSource};
+pub use weights::symbol_weights;
 pub use wide::{MAX_WIDE_SYMBOLS, WideDistribution};
 
 #[cfg(test)]

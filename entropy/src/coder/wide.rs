@@ -1,13 +1,11 @@
 //! Integer weights of large alphabets: VQ indices, RVQ codes, coefficient values.
 
 use super::symbol::{SymbolSink, SymbolSource};
-use crate::frame_llama::fixed::exp2neg24;
+use super::weights::wide_weights;
+use crate::isa::Isa;
 
 /// The greatest alphabet of a [`WideDistribution`].
 pub const MAX_WIDE_SYMBOLS: usize = 1 << 14;
-
-/// What the likely symbols share; every symbol gets one more. `2^26 − 2^15 + 2^14 < 2^26` = the bound of a total.
-const SHARE: u64 = (1 << 26) - (1 << 15);
 
 /// Symbols that are summed at once when a symbol is looked up.
 const RUN: usize = 64;
@@ -31,9 +29,9 @@ impl WideDistribution {
     ///
     /// # Panics
     /// If there are no logits or more than [`MAX_WIDE_SYMBOLS`].
-    pub fn from_logits(logits: &[i32]) -> Self {
+    pub fn from_logits(isa: Isa, logits: &[i32]) -> Self {
         let mut distribution = Self { weights: Vec::new(), total: 0 };
-        distribution.set_logits(logits);
+        distribution.set_logits(isa, logits);
         distribution
     }
 
@@ -41,10 +39,10 @@ impl WideDistribution {
     ///
     /// # Panics
     /// As [`from_logits`](Self::from_logits).
-    pub fn set_logits(&mut self, logits: &[i32]) {
+    pub fn set_logits(&mut self, isa: Isa, logits: &[i32]) {
         assert!((1..=MAX_WIDE_SYMBOLS).contains(&logits.len()), "{} logits", logits.len());
         self.weights.resize(logits.len(), 0);
-        self.total = weigh(logits, &mut self.weights);
+        self.total = wide_weights(isa, logits, &mut self.weights);
     }
 
     /// The weights.
@@ -90,43 +88,12 @@ impl WideDistribution {
     }
 }
 
-/// Fills the weights and gives their sum.
-fn weigh(logits: &[i32], weights: &mut [u32]) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has the feature.
-        return unsafe { weigh_avx2(logits, weights) };
-    }
-    weigh_inline(logits, weights)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn weigh_avx2(logits: &[i32], weights: &mut [u32]) -> u32 {
-    weigh_inline(logits, weights)
-}
-
-#[inline(always)]
-fn weigh_inline(logits: &[i32], weights: &mut [u32]) -> u32 {
-    let max = logits.iter().copied().fold(i32::MIN, i32::max);
-    let mut sum = 0u64;
-    for (weight, &logit) in weights.iter_mut().zip(logits) {
-        *weight = exp2neg24((max as u32).wrapping_sub(logit as u32));
-        sum += u64::from(*weight);
-    }
-    let scale = (SHARE << 24) / sum;
-    let mut total = 0;
-    for weight in weights {
-        *weight = 1 + ((u64::from(*weight) * scale) >> 24) as u32;
-        total += *weight;
-    }
-    total
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{BitCounter, RangeDecoder, RangeEncoder};
     use super::*;
+    use crate::isa::Kernel;
+    use crate::testing::isas;
     use proptest::prelude::*;
 
     fn logits() -> impl Strategy<Value = Vec<i32>> {
@@ -143,7 +110,7 @@ mod tests {
 
         #[test]
         fn weights_keep_their_bounds_and_follow_the_logits(logits in logits()) {
-            let found = WideDistribution::from_logits(&logits);
+            let found = WideDistribution::from_logits(Isa::detect(), &logits);
             let sum: u64 = found.weights().iter().map(|&w| u64::from(w)).sum();
             prop_assert_eq!(sum, u64::from(found.total()));
             prop_assert!(found.total() < 1 << 26 && found.weights().iter().all(|&w| w >= 1));
@@ -159,7 +126,7 @@ mod tests {
 
         #[test]
         fn symbols_come_back(logits in logits(), picks in prop::collection::vec(any::<u32>(), 1..50)) {
-            let model = WideDistribution::from_logits(&logits);
+            let model = WideDistribution::from_logits(Isa::detect(), &logits);
             let (mut encoder, mut counter) = (RangeEncoder::new(), BitCounter::new());
             let symbols: Vec<usize> = picks.iter().map(|&p| p as usize % logits.len()).collect();
             for &s in &symbols {
@@ -177,7 +144,7 @@ mod tests {
 
         #[test]
         fn damage_never_panics(logits in logits(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let model = WideDistribution::from_logits(&logits);
+            let model = WideDistribution::from_logits(Isa::detect(), &logits);
             let mut decoder = RangeDecoder::new(&bytes);
             for _ in 0..40 {
                 prop_assert!(model.decode(&mut decoder) < logits.len());
@@ -186,21 +153,19 @@ mod tests {
     }
 
     #[test]
-    fn every_build_weighs_alike() {
+    fn every_kernel_weighs_alike() {
         let mut random = crate::testing::Random::new(5);
         let logits: Vec<i32> = (0..1000).map(|_| random.normal(200_000.0) as i32).collect();
-        let mut portable = vec![0; logits.len()];
-        let total = weigh_inline(&logits, &mut portable);
-        let found = WideDistribution::from_logits(&logits);
-        assert_eq!((found.weights(), found.total()), (&portable[..], total));
+        let found: Vec<_> = isas().map(|isa| WideDistribution::from_logits(isa, &logits)).collect();
+        assert!(found.iter().all(|d| *d == found[0]), "{:?}", Kernel::available());
         // Part of the file format: changes only with its version.
-        let known = WideDistribution::from_logits(&[0, 65536, -1 << 20, i32::MIN]);
+        let known = WideDistribution::from_logits(Isa::detect(), &[0, 65536, -1 << 20, i32::MIN]);
         assert_eq!((known.weights(), known.total()), (&[22358585, 44717170, 342, 1][..], 67076098));
     }
 
     #[test]
     #[should_panic(expected = "0 logits")]
     fn no_symbols_are_refused() {
-        WideDistribution::from_logits(&[]);
+        WideDistribution::from_logits(Isa::detect(), &[]);
     }
 }

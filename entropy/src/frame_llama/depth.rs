@@ -1,8 +1,7 @@
 //! State of the depth decoder for a batch of frames.
 
 use super::config::{FrameConfig, MAX_STEPS};
-use super::kernel::LANES;
-use super::kv::KvTiles;
+use super::kv::{KvTiles, LANES};
 
 /// Tiles of 16 steps that 63 steps need.
 pub(crate) const STEP_TILES: usize = MAX_STEPS.div_ceil(LANES);

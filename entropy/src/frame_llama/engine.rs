@@ -7,7 +7,7 @@ use super::config::{ESCAPES, LAST_SYMBOLS, MAX_STEPS, PRIMARIES};
 use super::depth::DepthState;
 use super::model::{FrameLlama, LogitHead};
 use super::plane::{PlaneState, Position};
-use super::stack::{Stack, pad};
+use super::stack::{Blocks, Stack, pad};
 use crate::isa::Isa;
 
 /// A model, a kernel and scratch memory for batches of up to `max_batch` frames. One per thread.
@@ -82,7 +82,8 @@ impl<'m> FrameEngine<'m> {
         let x = &mut s.x[..m * d];
         x.chunks_exact_mut(d).for_each(|x| x.copy_from_slice(&model.embed_bias));
         isa.linear_add(&model.embed, features, x);
-        s.stack.backbone((isa, &model.rope), (&model.blocks, half), planes, positions, x);
+        let blocks = Blocks { blocks: &model.blocks, half, rope: &model.rope };
+        s.stack.backbone(isa, blocks, planes, positions, x);
         isa.rmsnorm(x, d, h);
     }
 
@@ -160,7 +161,8 @@ impl<'m> FrameEngine<'m> {
             isa.linear_add(&weights.state[k], &s.h[..m * d], x);
         }
         isa.linear_add(&weights.input[k], features, x);
-        s.stack.step((isa, &model.rope), (&weights.blocks, half), &mut state.tiles, frames, k, x);
+        let blocks = Blocks { blocks: &weights.blocks, half, rope: &model.rope };
+        s.stack.step(isa, blocks, &mut state.tiles, frames, k, x);
         state.active = m;
         let y = &mut state.y[..m * e];
         isa.rmsnorm(x, e, y);

@@ -1,6 +1,18 @@
 //! Keys and values in tiles of 16 frames (or depth steps), laid out for the kernels.
 
-use super::kernel::LANES;
+/// Columns (or depth steps) of a K/V tile: the lanes of a 512-bit register.
+pub(crate) const LANES: usize = 16;
+/// The most tiles that one frame attends to: three rows, two tiles each.
+pub(crate) const MAX_TILES: usize = 6;
+
+/// Lanes of a tile that a frame attends to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TileMark {
+    /// Index of the tile.
+    pub(crate) tile: usize,
+    /// A bit for each lane.
+    pub(crate) lanes: u16,
+}
 
 /// Tiles of keys and values of a width D.
 ///

@@ -1,60 +1,90 @@
-//! A linear layer's weights, repacked for the kernels.
+//! A linear layer of the frame Llama, and reading it from a model file.
 
-/// Outputs of a panel: the lanes of one 512-bit accumulator.
-pub(crate) const PANEL: usize = 16;
-
-/// The greatest Σ|w| of a row: `32768 · 65535 < 2^31`, so no partial sum over i16 activations overflows i32.
-pub(crate) const MAX_ROW_SUM: u32 = 65535;
-
-/// Weights of two neighbouring inputs for the 16 outputs of a panel: `[output][input & 1]`.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(32))]
-pub(crate) struct PairRow(pub [i8; 2 * PANEL]);
+use crate::error::ModelError;
+use crate::gemm::{MAX_ROW_SUM, PANEL, Panels};
+use crate::tensors::TensorReader;
+use safetensors::Dtype;
 
 /// `out[n] = clamp((Σ_k w[n][k]·a[k] · mult[n] + 2^(shift−1)) >> shift, ±limit[n])`.
-///
-/// Weights stay i8 in memory (the kernels widen them in registers): the default backbone is 1.4 MB, read once a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
-    outputs: usize,
-    /// Pairs of inputs; an odd input count is padded by a zero weight.
-    pairs: usize,
-    /// `[outputs / 16][pairs]`.
-    pub(crate) weights: Vec<PairRow>,
+    pub(crate) panels: Panels,
     pub(crate) mult: Vec<i32>,
     pub(crate) limit: Vec<i32>,
     pub(crate) shift: u32,
 }
 
 impl Linear {
-    /// Repacks `weights` `[outputs][inputs]`. The caller has checked Σ|w| ≤ [`MAX_ROW_SUM`], mult ≥ 0 and
+    /// Repacks `weights` `[outputs][inputs]`, i8 in bytes. The caller has checked Σ|w| ≤ [`MAX_ROW_SUM`], mult ≥ 0 and
     /// 1 ≤ shift ≤ 62; `outputs` is a multiple of 16 in every valid configuration.
-    pub(crate) fn new(weights: &[i8], inputs: usize, mult: Vec<i32>, shift: u32, limit: Vec<i32>) -> Self {
+    pub(crate) fn new(weights: &[u8], inputs: usize, mult: Vec<i32>, shift: u32, limit: Vec<i32>) -> Self {
         let outputs = mult.len();
         assert!(outputs.is_multiple_of(PANEL) && limit.len() == outputs && weights.len() == outputs * inputs);
-        let pairs = inputs.div_ceil(2);
-        let mut packed = vec![PairRow([0; 2 * PANEL]); outputs / PANEL * pairs];
-        for (n, row) in weights.chunks_exact(inputs).enumerate() {
-            let panel = &mut packed[n / PANEL * pairs..][..pairs];
-            for (k, &w) in row.iter().enumerate() {
-                panel[k / 2].0[n % PANEL * 2 + k % 2] = w;
-            }
-        }
-        Self { outputs, pairs, weights: packed, mult, limit, shift }
+        Self { panels: Panels::pack(weights, inputs), mult, limit, shift }
     }
 
     /// N.
     pub(crate) fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Pairs of inputs of a row of activations.
-    pub(crate) fn pairs(&self) -> usize {
-        self.pairs
+        self.mult.len()
     }
 
     /// Length of a row of activations: the inputs, padded to even.
     pub(crate) fn stride(&self) -> usize {
-        2 * self.pairs
+        self.panels.stride()
     }
+}
+
+/// The rows of a layer that have a clamp in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outputs {
+    /// How many.
+    pub(crate) count: usize,
+    /// The clamp's bound.
+    pub(crate) limit: i32,
+}
+
+/// `{prefix}.weight|mult|shift`: a linear layer from `inputs` to the rows of `outputs`.
+pub(crate) fn read_linear(
+    file: &mut TensorReader,
+    prefix: &str,
+    inputs: usize,
+    outputs: &[Outputs],
+) -> Result<Linear, ModelError> {
+    let mut layers = read(file, prefix, None, inputs, outputs)?;
+    Ok(layers.remove(0))
+}
+
+/// `count` linear layers stacked in one set of tensors (leading dimension `count`, one shift).
+pub(crate) fn read_stack(
+    file: &mut TensorReader,
+    prefix: &str,
+    count: usize,
+    inputs: usize,
+    outputs: &[Outputs],
+) -> Result<Vec<Linear>, ModelError> {
+    read(file, prefix, Some(count), inputs, outputs)
+}
+
+fn read(
+    file: &mut TensorReader,
+    prefix: &str,
+    stack: Option<usize>,
+    inputs: usize,
+    groups: &[Outputs],
+) -> Result<Vec<Linear>, ModelError> {
+    let outputs = groups.iter().map(|g| g.count).sum();
+    let limit: Vec<i32> = groups.iter().flat_map(|g| std::iter::repeat_n(g.limit, g.count)).collect();
+    let shape: Vec<usize> = stack.into_iter().chain([outputs, inputs]).collect();
+    let shift = file.i32(&format!("{prefix}.shift"), &[1], 1, 62)?[0] as u32;
+    let mult = file.i32(&format!("{prefix}.mult"), &shape[..shape.len() - 1], 0, i32::MAX)?;
+    let name = format!("{prefix}.weight");
+    let weights = file.data(&name, Dtype::I8, "I8", &shape)?;
+    for (row, w) in weights.chunks_exact(inputs).enumerate() {
+        let sum = w.iter().map(|&w| u32::from((w as i8).unsigned_abs())).sum();
+        if sum > MAX_ROW_SUM {
+            return Err(ModelError::Accumulator { name, row, sum, max: MAX_ROW_SUM });
+        }
+    }
+    let layers = weights.chunks_exact(outputs * inputs).zip(mult.chunks_exact(outputs));
+    Ok(layers.map(|(w, mult)| Linear::new(w, inputs, mult.to_vec(), shift, limit.clone())).collect())
 }

@@ -15,7 +15,6 @@
 mod config;
 pub(crate) mod depth;
 pub(crate) mod engine;
-pub(crate) mod file;
 pub mod fixed;
 pub mod kernel;
 pub(crate) mod kv;

@@ -1,10 +1,10 @@
 //! A loaded frame Llama: the checked configuration and the repacked weights.
 
 use super::config::{ESCAPES, FrameConfig, LAST_SYMBOLS, PRIMARIES};
-use super::file::TensorReader;
 use super::fixed::{GATE_UP_LIMIT, LOGIT_LIMIT, QK_LIMIT, RESIDUAL_LIMIT, RopeTable, V_LIMIT};
-use super::linear::Linear;
+use super::linear::{Linear, Outputs, read_linear, read_stack};
 use crate::error::ModelError;
+use crate::tensors::TensorReader;
 use sha2::{Digest, Sha256};
 
 /// Bound of every bias of logits: four times the logits' own, so that an exporter may say "never" (the sum is clamped).
@@ -92,14 +92,14 @@ impl FrameLlama {
         let config = FrameConfig::from_json(&json)?;
         let file_ref = &mut file;
         let (d, e) = (config.d_model, config.depth_d);
-        let embed = file_ref.linear("embed", config.features, &[(d, RESIDUAL_LIMIT)])?;
+        let embed = read_linear(file_ref, "embed", config.features, &[Outputs { count: d, limit: RESIDUAL_LIMIT }])?;
         let embed_bias = file_ref.bias("embed.bias", &[d], RESIDUAL_LIMIT)?;
         let blocks = (0..config.layers)
             .map(|i| read_block(file_ref, &format!("layers.{i}"), d, config.ffn))
             .collect::<Result<_, _>>()?;
         let last = read_head(file_ref, "last", "last.bias", d, LAST_SYMBOLS, 1)?;
-        let to_depth = file_ref.linear("to_depth", d, &[(e, RESIDUAL_LIMIT)])?;
-        let to_dc = file_ref.linear("to_dc", d, &[(e, RESIDUAL_LIMIT)])?;
+        let to_depth = read_linear(file_ref, "to_depth", d, &[Outputs { count: e, limit: RESIDUAL_LIMIT }])?;
+        let to_dc = read_linear(file_ref, "to_dc", d, &[Outputs { count: e, limit: RESIDUAL_LIMIT }])?;
         let depth = read_depth(file_ref, &config)?;
         let dc = read_dc(file_ref, &config)?;
         file.finish()?;
@@ -121,15 +121,25 @@ impl FrameLlama {
 
 fn read_feed_forward(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<FeedForward, ModelError> {
     Ok(FeedForward {
-        gate_up: file.linear(&format!("{prefix}.gate_up"), d, &[(2 * ffn, GATE_UP_LIMIT)])?,
-        down: file.linear(&format!("{prefix}.down"), ffn, &[(d, RESIDUAL_LIMIT)])?,
+        gate_up: read_linear(
+            file,
+            &format!("{prefix}.gate_up"),
+            d,
+            &[Outputs { count: 2 * ffn, limit: GATE_UP_LIMIT }],
+        )?,
+        down: read_linear(file, &format!("{prefix}.down"), ffn, &[Outputs { count: d, limit: RESIDUAL_LIMIT }])?,
     })
 }
 
 pub(crate) fn read_block(file: &mut TensorReader, prefix: &str, d: usize, ffn: usize) -> Result<Block, ModelError> {
     Ok(Block {
-        qkv: file.linear(&format!("{prefix}.qkv"), d, &[(2 * d, QK_LIMIT), (d, V_LIMIT)])?,
-        o_proj: file.linear(&format!("{prefix}.o_proj"), d, &[(d, RESIDUAL_LIMIT)])?,
+        qkv: read_linear(
+            file,
+            &format!("{prefix}.qkv"),
+            d,
+            &[Outputs { count: 2 * d, limit: QK_LIMIT }, Outputs { count: d, limit: V_LIMIT }],
+        )?,
+        o_proj: read_linear(file, &format!("{prefix}.o_proj"), d, &[Outputs { count: d, limit: RESIDUAL_LIMIT }])?,
         feed_forward: read_feed_forward(file, prefix, d, ffn)?,
     })
 }
@@ -145,18 +155,18 @@ pub(crate) fn read_head(
     let shape = [steps, symbols];
     let shape = if steps == 1 { &shape[1..] } else { &shape[..] };
     Ok(LogitHead {
-        linear: file.linear(prefix, inputs, &[(symbols, LOGIT_LIMIT)])?,
+        linear: read_linear(file, prefix, inputs, &[Outputs { count: symbols, limit: LOGIT_LIMIT }])?,
         bias: file.bias(bias, shape, LOGIT_BIAS_LIMIT)?,
     })
 }
 
 fn read_depth(file: &mut TensorReader, config: &FrameConfig) -> Result<DepthWeights, ModelError> {
     let e = config.depth_d;
-    let residual = [(e, RESIDUAL_LIMIT)];
+    let residual = [Outputs { count: e, limit: RESIDUAL_LIMIT }];
     Ok(DepthWeights {
-        input: file.linear_stack("depth.in", LAST_SYMBOLS, config.depth_features, &residual)?,
+        input: read_stack(file, "depth.in", LAST_SYMBOLS, config.depth_features, &residual)?,
         state: match config.depth_state {
-            true => file.linear_stack("depth.state", LAST_SYMBOLS, config.d_model, &residual)?,
+            true => read_stack(file, "depth.state", LAST_SYMBOLS, config.d_model, &residual)?,
             false => Vec::new(),
         },
         input_bias: file.bias("depth.in_bias", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
@@ -173,7 +183,7 @@ fn read_depth(file: &mut TensorReader, config: &FrameConfig) -> Result<DepthWeig
 fn read_dc(file: &mut TensorReader, config: &FrameConfig) -> Result<DcWeights, ModelError> {
     let e = config.depth_d;
     Ok(DcWeights {
-        input: file.linear("dc.in", config.dc_features, &[(e, RESIDUAL_LIMIT)])?,
+        input: read_linear(file, "dc.in", config.dc_features, &[Outputs { count: e, limit: RESIDUAL_LIMIT }])?,
         bias: file.bias("dc.bias", &[e], RESIDUAL_LIMIT)?,
         last: file.bias("dc.last", &[LAST_SYMBOLS, e], RESIDUAL_LIMIT)?,
         layers: (0..2)

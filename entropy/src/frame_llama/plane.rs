@@ -1,8 +1,7 @@
 //! Keys and values of the backbone for one component plane of one segment.
 
 use super::config::FrameConfig;
-use super::kernel::{LANES, MAX_TILES};
-use super::kv::KvTiles;
+use super::kv::{KvTiles, LANES, MAX_TILES, TileMark};
 
 /// Columns before and after x that a frame in column x sees, for rows r, r−1, r−2.
 const WINDOW: [(usize, usize); 3] = [(7, 0), (6, 1), (4, 3)];
@@ -41,10 +40,19 @@ pub struct PlaneState {
     pub(crate) tiles: KvTiles,
 }
 
+/// What a plane's keys and values come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StackSize {
+    /// Blocks.
+    pub(crate) layers: usize,
+    /// Elements of a frame's keys, and of its values.
+    pub(crate) width: usize,
+}
+
 /// Tiles that a frame attends to (before the layer is chosen) with the marked lanes, and where it stores itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Window {
-    pub(crate) tiles: [(usize, u16); MAX_TILES],
+    pub(crate) tiles: [TileMark; MAX_TILES],
     pub(crate) count: usize,
     pub(crate) own_tile: usize,
     pub(crate) own_lane: usize,
@@ -62,11 +70,11 @@ impl PlaneState {
     }
 
     fn with_ring(config: &FrameConfig, rows: usize, columns: usize, ring: usize) -> Self {
-        Self::sized((config.layers, config.d_model), rows, columns, ring)
+        Self::sized(StackSize { layers: config.layers, width: config.d_model }, rows, columns, ring)
     }
 
     /// State for blocks of these layers and width.
-    pub(crate) fn sized((layers, width): (usize, usize), rows: usize, columns: usize, ring: usize) -> Self {
+    pub(crate) fn sized(StackSize { layers, width }: StackSize, rows: usize, columns: usize, ring: usize) -> Self {
         let tiles = KvTiles::new(rows * ring * layers, width);
         Self { rows, columns, ring, layers, width, done: vec![0; rows], tiles }
     }
@@ -138,11 +146,11 @@ impl PlaneState {
                 self.done(above)
             );
             for x in from..=to {
-                let (tile, mark) = (self.tile(above, x), 1u16 << (x % LANES));
-                match window.tiles[..window.count].iter_mut().find(|t| t.0 == tile) {
-                    Some(t) => t.1 |= mark,
+                let (tile, lane) = (self.tile(above, x), 1u16 << (x % LANES));
+                match window.tiles[..window.count].iter_mut().find(|t| t.tile == tile) {
+                    Some(t) => t.lanes |= lane,
                     None => {
-                        window.tiles[window.count] = (tile, mark);
+                        window.tiles[window.count] = TileMark { tile, lanes: lane };
                         window.count += 1;
                     }
                 }

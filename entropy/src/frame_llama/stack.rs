@@ -3,11 +3,19 @@
 
 use super::depth::STEP_TILES;
 use super::fixed::{Angles, RopeTable};
-use super::kernel::LANES;
-use super::kv::KvTiles;
+use super::kv::{KvTiles, LANES, TileMark};
 use super::model::{Block, FeedForward};
 use super::plane::{PlaneState, Position, Window};
 use crate::isa::Isa;
+
+/// Blocks to run, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blocks<'a> {
+    pub(crate) blocks: &'a [Block],
+    /// Pairs of elements of a head: 8 or 16.
+    pub(crate) half: usize,
+    pub(crate) rope: &'a RopeTable,
+}
 
 /// Intermediate values of blocks for batches of up to a given size, each `[frame][element]`.
 #[derive(Debug, Clone)]
@@ -44,8 +52,8 @@ impl Stack {
     /// If a position is not ready (two positions of one row cannot be in one batch).
     pub(crate) fn backbone(
         &mut self,
-        (isa, rope): (Isa, &RopeTable),
-        (blocks, half): (&[Block], usize),
+        isa: Isa,
+        Blocks { blocks, half, rope }: Blocks<'_>,
         planes: &mut [PlaneState],
         positions: &[Position],
         x: &mut [i32],
@@ -66,7 +74,7 @@ impl Stack {
             for (i, p) in positions.iter().enumerate() {
                 let w = &self.windows[i];
                 let mut tiles = w.tiles;
-                tiles[..w.count].iter_mut().for_each(|t| t.0 += layer);
+                tiles[..w.count].iter_mut().for_each(|t| t.tile += layer);
                 let kv = &planes[p.plane as usize].tiles;
                 let (q, out) = (&self.q[i * d / 2..][..d / 2], &mut self.attended[i * d..][..d]);
                 isa.attend(half, q, &kv.k, &kv.v, &tiles[..w.count], out);
@@ -99,8 +107,8 @@ impl Stack {
     /// Frame f keeps its keys and values of a layer in the [`STEP_TILES`] tiles from `(f · layers + layer) · STEP_TILES` on.
     pub(crate) fn step(
         &mut self,
-        (isa, rope): (Isa, &RopeTable),
-        (blocks, half): (&[Block], usize),
+        isa: Isa,
+        Blocks { blocks, half, rope }: Blocks<'_>,
         tiles: &mut KvTiles,
         frames: &[u32],
         k: usize,
@@ -109,8 +117,8 @@ impl Stack {
         let (m, e) = (frames.len(), x.len() / frames.len());
         // Steps 1..=k are lanes 0..=k−1 of the frame's tiles.
         let (own_tile, lane) = ((k - 1) / LANES, (k - 1) % LANES);
-        let mut marks = [(0, u16::MAX); STEP_TILES];
-        marks[own_tile].1 = u16::MAX >> (LANES - 1 - lane);
+        let mut marks = [TileMark { tile: 0, lanes: u16::MAX }; STEP_TILES];
+        marks[own_tile].lanes = u16::MAX >> (LANES - 1 - lane);
         let angles = rope.at(k);
         for (layer, block) in blocks.iter().enumerate() {
             isa.rmsnorm(x, e, &mut self.y[..m * e]);
@@ -120,7 +128,7 @@ impl Stack {
                 let slot = tiles.slot(first + own_tile, lane);
                 let (qkv, q) = (&self.qkv[i * 3 * e..][..3 * e], &mut self.q[..e / 2]);
                 isa.rotate_store(half, qkv, angles, q, slot);
-                marks.iter_mut().enumerate().for_each(|(t, mark)| mark.0 = first + t);
+                marks.iter_mut().enumerate().for_each(|(t, mark)| mark.tile = first + t);
                 let out = &mut self.attended[i * e..][..e];
                 isa.attend(half, q, &tiles.k, &tiles.v, &marks[..=own_tile], out);
             }

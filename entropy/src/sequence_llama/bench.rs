@@ -1,7 +1,7 @@
 //! Single kernel calls of the sequence Llama for benches (the kernels themselves are private).
 
-use super::cache::KeysValues;
-use super::kernel::{self, AttendScratch, BLOCK_TILES, LANES, Norm};
+use super::cache::{BLOCK_TILES, KeysValues, LANES};
+use super::kernel::{self, AttendScratch, Norm};
 use super::linear::{LinearSource, WideLinear};
 use crate::isa::Isa;
 use crate::testing::Random;

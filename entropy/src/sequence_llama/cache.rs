@@ -1,7 +1,11 @@
 //! Keys and values of every row's chunk, laid out for the kernels.
 
 use super::config::BackboneConfig;
-use super::kernel::{BLOCK_TILES, LANES};
+
+/// Positions of a tile of keys and values.
+pub(crate) const LANES: usize = 16;
+/// Tiles whose shares have one exponent: 32 positions.
+pub(crate) const BLOCK_TILES: usize = 2;
 
 /// Keys and values of some rows: `[row][layer][key and value head][tile]`.
 ///

@@ -10,7 +10,7 @@ use super::cache::{Cache, columns};
 use super::fixed::cos_sin;
 use super::kernel::{self, Angles, AttendScratch};
 use super::model::SequenceLlama;
-use crate::frame_llama::linear::PANEL;
+use crate::gemm::PANEL;
 use crate::isa::Isa;
 
 /// The next position of a row: what came before it and which RVQ layer it codes.

@@ -1,13 +1,10 @@
 //! A linear layer of any size, repacked for the kernels.
 
 use crate::error::ModelError;
-use crate::frame_llama::linear::{MAX_ROW_SUM, PANEL, PairRow};
+use crate::gemm::{MAX_ROW_SUM, PANEL, Panels};
 
 /// The greatest magnitude of an activation's mantissa.
 pub(crate) const MAX_MANTISSA: u64 = 32767;
-
-/// Pairs of inputs whose products are summed in 32 bits when whole rows do not fit: `512 · 127 · 32767 < 2^31`.
-pub(crate) const BLOCK_PAIRS: usize = 256;
 
 /// Bits that a sum over `inputs` is shifted right by before it is multiplied: the fewest with which
 /// `(inputs · 127 · 32767 + 2^(pre−1)) >> pre` fits i32.
@@ -29,14 +26,13 @@ pub(crate) const fn pre_shift(inputs: usize) -> u32 {
 #[derive(Debug, Clone)]
 pub(crate) struct WideLinear {
     outputs: usize,
-    pairs: usize,
-    /// `[panels][pairs]`; rows beyond the outputs are zero.
-    pub(crate) weights: Vec<PairRow>,
+    pub(crate) panels: Panels,
     /// `[panels · 16]`.
     pub(crate) mult: Vec<i32>,
     pub(crate) exponent: i32,
     pub(crate) pre: u32,
     /// Whether every whole row's sum fits i32 (Σ|w| ≤ 65535), so that the kernels need no blocks.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
     pub(crate) narrow: bool,
 }
 
@@ -61,7 +57,7 @@ impl LinearSource<'_> {
     /// # Errors
     /// [`ModelError::Value`] for a weight of −128.
     pub(crate) fn pack(&self) -> Result<WideLinear, ModelError> {
-        let (outputs, pairs, pre) = (self.mult.len(), self.inputs.div_ceil(2), pre_shift(self.inputs));
+        let (outputs, pre) = (self.mult.len(), pre_shift(self.inputs));
         let mut narrow = true;
         for (row, weights) in self.weights.chunks_exact(self.inputs).enumerate() {
             if let Some(index) = weights.iter().position(|&w| w == 0x80) {
@@ -71,18 +67,10 @@ impl LinearSource<'_> {
             let sum: u32 = weights.iter().map(|&w| u32::from((w as i8).unsigned_abs())).sum();
             narrow &= sum <= MAX_ROW_SUM;
         }
-        let panels = outputs.div_ceil(PANEL);
-        let mut packed = vec![PairRow([0; 2 * PANEL]); panels * pairs];
-        for (n, row) in self.weights.chunks_exact(self.inputs).enumerate() {
-            let (panel, lane) = (&mut packed[n / PANEL * pairs..][..pairs], n % PANEL * 2);
-            for (pair, w) in panel.iter_mut().zip(row.chunks(2)) {
-                pair.0[lane] = w[0] as i8;
-                pair.0[lane + 1] = w.get(1).map_or(0, |&w| w as i8);
-            }
-        }
+        let panels = Panels::pack(self.weights, self.inputs);
         let mut mult = self.mult.clone();
-        mult.resize(panels * PANEL, 0);
-        Ok(WideLinear { outputs, pairs, weights: packed, mult, exponent: self.exponent, pre, narrow })
+        mult.resize(panels.count() * PANEL, 0);
+        Ok(WideLinear { outputs, panels, mult, exponent: self.exponent, pre, narrow })
     }
 }
 
@@ -116,18 +104,13 @@ impl WideLinear {
         self.mult.len()
     }
 
-    /// Pairs of inputs of a row of activations.
-    pub(crate) fn pairs(&self) -> usize {
-        self.pairs
-    }
-
     /// Length of a row of activations: the inputs, padded to even.
     pub(crate) fn stride(&self) -> usize {
-        2 * self.pairs
+        self.panels.stride()
     }
 
     /// Heap memory in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        std::mem::size_of_val(&self.weights[..]) + std::mem::size_of_val(&self.mult[..])
+        self.panels.bytes() + std::mem::size_of_val(&self.mult[..])
     }
 }

@@ -17,11 +17,9 @@ pub mod bench;
 mod cache;
 mod config;
 mod engine;
-#[cfg(any(test, feature = "export"))]
-pub mod export;
 pub mod fixed;
 mod kernel;
-mod linear;
+pub(crate) mod linear;
 mod model;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

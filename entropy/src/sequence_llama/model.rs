@@ -4,7 +4,8 @@ use super::config::{BackboneConfig, HeadsConfig};
 use super::kernel::Norm;
 use super::linear::{LinearSource, WideLinear, pack_all};
 use crate::error::ModelError;
-use crate::frame_llama::file::TensorReader;
+use crate::file_hash::FileHash;
+use crate::tensors::TensorReader;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -174,7 +175,7 @@ impl Heads {
     fn from_bytes(bytes: &[u8], backbone: &SequenceBackbone) -> Result<Self, ModelError> {
         let (json, mut file) = TensorReader::open(bytes)?;
         let config = HeadsConfig::from_json(&json)?;
-        let found = hex(&backbone.sha256);
+        let found = FileHash(backbone.sha256).to_string();
         if config.backbone_int_sha256 != found {
             return Err(ModelError::OtherBackbone { expected: config.backbone_int_sha256, found });
         }
@@ -228,9 +229,4 @@ fn read_linear<'a>(
     let mult = file.i32(&format!("{prefix}.mult"), &[outputs], 0, i32::MAX)?;
     let exponent = file.i32(&format!("{prefix}.exponent"), &[1], -EXPONENT_LIMIT, EXPONENT_LIMIT)?[0];
     Ok(LinearSource { name, weights, inputs, mult, exponent, first_row: 0 })
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,11 +1,12 @@
 //! Random checkpoints and head sets, for tests and benches.
 
 use super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
-use super::export::{CheckpointShape, CheckpointTensors, ExportError, Tensor, Writer, export_backbone, export_heads};
 use super::linear::pre_shift;
-use super::model::hex;
 use crate::arrangement::flat::FlatArrangement;
 use crate::error::ModelError;
+use crate::export::{CheckpointTensors, ExportError, LlamaShape, Tensor, export_backbone, export_heads};
+use crate::file_hash::FileHash;
+use crate::tensors::TensorWriter;
 use crate::testing::Random;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone)]
 pub struct RandomCheckpoint {
     /// Sizes and constants.
-    pub shape: CheckpointShape,
+    pub shape: LlamaShape,
     /// Seed of the weights.
     pub seed: u64,
     /// A channel whose inputs from every block are multiplied by 1000; its norm weights are small in return.
@@ -25,8 +26,8 @@ pub struct RandomCheckpoint {
 }
 
 /// Two blocks of 48 channels, three query heads on one key head: small and odd.
-pub fn small_shape() -> CheckpointShape {
-    CheckpointShape {
+pub fn small_shape() -> LlamaShape {
+    LlamaShape {
         d_model: 48,
         layers: 2,
         heads: 3,
@@ -41,8 +42,8 @@ pub fn small_shape() -> CheckpointShape {
 }
 
 /// The shape of SmolLM2-135M.
-pub fn smol_shape() -> CheckpointShape {
-    CheckpointShape {
+pub fn smol_shape() -> LlamaShape {
+    LlamaShape {
         d_model: 576,
         layers: 30,
         heads: 9,
@@ -58,7 +59,7 @@ pub fn smol_shape() -> CheckpointShape {
 
 impl RandomCheckpoint {
     /// A checkpoint without outliers.
-    pub fn new(shape: CheckpointShape, seed: u64) -> Self {
+    pub fn new(shape: LlamaShape, seed: u64) -> Self {
         Self { shape, seed, outlier: None, sharpness: 1.0 }
     }
 
@@ -162,14 +163,14 @@ pub enum Extent {
 /// # Errors
 /// [`ExportError`] if the sizes are not the engine's.
 pub fn integer_model(
-    shape: &CheckpointShape,
+    shape: &LlamaShape,
     vocabularies: &[u32],
     seed: u64,
     extent: Extent,
 ) -> Result<(Vec<u8>, Vec<u8>), ExportError> {
     let mut draw = Draw { random: Random::new(seed), extreme: extent == Extent::Extreme };
     let config = shape.config(serde_json::Value::Null)?;
-    let (mut writer, mut heads, d) = (Writer::default(), Writer::default(), shape.d_model);
+    let (mut writer, mut heads, d) = (TensorWriter::default(), TensorWriter::default(), shape.d_model);
     for i in 0..shape.layers {
         draw.linear(&mut writer, &format!("layers.{i}.qkv"), config.qkv(), d, 1);
         draw.linear(&mut writer, &format!("layers.{i}.o"), d, config.attended(), 1);
@@ -180,14 +181,14 @@ pub fn integer_model(
     }
     draw.norm(&mut writer, "norm", d);
     let steps = (0..shape.head_dim / 2).flat_map(|j| ((draw.random.next_u64() >> 3) >> j).to_le_bytes()).collect();
-    writer.bytes("rope.step".to_owned(), Dtype::U64, &[shape.head_dim / 2], steps);
-    let backbone = writer.finish(serde_json::to_string(&config).map_err(ModelError::from)?)?;
+    writer.set("rope.step", Dtype::U64, &[shape.head_dim / 2], steps);
+    let backbone = writer.finish(&serde_json::to_string(&config).map_err(ModelError::from)?)?;
     let symbols: usize = vocabularies.iter().map(|&v| v as usize).sum();
     draw.linear(&mut heads, "head", symbols, d, vocabularies.len());
     draw.embedding(&mut heads, symbols + vocabularies.len(), d);
     let arrangement = serde_json::json!({ "vocabularies": vocabularies });
     let config = heads_config(d, vocabularies, &backbone, arrangement);
-    let heads = heads.finish(serde_json::to_string(&config).map_err(ModelError::from)?)?;
+    let heads = heads.finish(&serde_json::to_string(&config).map_err(ModelError::from)?)?;
     Ok((backbone, heads))
 }
 
@@ -201,7 +202,7 @@ impl Draw {
         values[self.random.below(values.len() as u32) as usize]
     }
 
-    fn linear(&mut self, writer: &mut Writer, prefix: &str, outputs: usize, inputs: usize, exponents: usize) {
+    fn linear(&mut self, writer: &mut TensorWriter, prefix: &str, outputs: usize, inputs: usize, exponents: usize) {
         let weight = |draw: &mut Self| match draw.extreme {
             true => draw.pick(&[-127i8, 127]) as u8,
             false => draw.random.normal(32.0) as i8 as u8,
@@ -210,31 +211,38 @@ impl Draw {
         // Usual: a standard deviation of 2^5 · 2^(30 + exponent − 32 − pre), about 1 / √inputs.
         let usual = pre_shift(inputs) as i32 - 3 - inputs.ilog2() as i32 / 2;
         let exponent = |draw: &mut Self| if draw.extreme { draw.pick(&[-4096, -40, -24, 0, 40, 4096]) } else { usual };
-        writer.bytes(format!("{prefix}.weight"), Dtype::I8, &[outputs, inputs], weights);
-        writer.i32(format!("{prefix}.mult"), &vec![if self.extreme { i32::MAX } else { 1 << 30 }; outputs]);
-        writer.i32(format!("{prefix}.exponent"), &(0..exponents).map(|_| exponent(self)).collect::<Vec<_>>());
+        writer.set(format!("{prefix}.weight"), Dtype::I8, &[outputs, inputs], weights);
+        writer.i32(format!("{prefix}.mult"), &[outputs], &vec![if self.extreme { i32::MAX } else { 1 << 30 }; outputs]);
+        writer.i32(
+            format!("{prefix}.exponent"),
+            &[exponents],
+            &(0..exponents).map(|_| exponent(self)).collect::<Vec<_>>(),
+        );
     }
 
-    fn norm(&mut self, writer: &mut Writer, prefix: &str, d: usize) {
+    fn norm(&mut self, writer: &mut TensorWriter, prefix: &str, d: usize) {
         let weight = |draw: &mut Self| match draw.extreme {
             true => draw.pick(&[1 << 30, -(1 << 30)]),
             false => (1 << 28) + draw.random.normal(5e7) as i32,
         };
         let weights: Vec<i32> = (0..d).map(|_| weight(self)).collect();
-        writer.i32(format!("{prefix}.weight"), &weights);
-        writer
-            .i32(format!("{prefix}.exponent"), &[if self.extreme { self.pick(&[-4096, -30, -20, 4096]) } else { -28 }]);
+        writer.i32(format!("{prefix}.weight"), &[d], &weights);
+        writer.i32(
+            format!("{prefix}.exponent"),
+            &[1],
+            &[if self.extreme { self.pick(&[-4096, -30, -20, 4096]) } else { -28 }],
+        );
     }
 
-    fn embedding(&mut self, writer: &mut Writer, rows: usize, d: usize) {
+    fn embedding(&mut self, writer: &mut TensorWriter, rows: usize, d: usize) {
         let mantissa = |draw: &mut Self| match draw.extreme {
             true => draw.pick(&[i16::MIN, i16::MAX, 1]),
             false => draw.random.normal(8000.0) as i16,
         };
         let embed = (0..rows * d).flat_map(|_| mantissa(self).to_le_bytes()).collect();
-        writer.bytes("embed.weight".to_owned(), Dtype::I16, &[rows, d], embed);
+        writer.set("embed.weight", Dtype::I16, &[rows, d], embed);
         let shift = |draw: &mut Self| if draw.extreme { draw.pick(&[0, 15, 30]) } else { 11 };
-        writer.i32("embed.shift".to_owned(), &(0..rows).map(|_| shift(self)).collect::<Vec<_>>());
+        writer.i32("embed.shift", &[rows], &(0..rows).map(|_| shift(self)).collect::<Vec<_>>());
     }
 }
 
@@ -244,7 +252,7 @@ fn heads_config(d_model: usize, vocabularies: &[u32], backbone: &[u8], arrangeme
         format: FORMAT,
         d_model,
         vocabularies: vocabularies.to_vec(),
-        backbone_int_sha256: hex(&Sha256::digest(backbone)),
+        backbone_int_sha256: FileHash(Sha256::digest(backbone).into()).to_string(),
         arrangement,
         source: serde_json::Value::Null,
     }

@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use crate::file_hash::FileHash;
 use crate::frame_llama::FrameLlama;
 
 /// A model that is part of the program.
@@ -72,10 +73,10 @@ pub fn best_model() -> &'static EmbeddedModel {
     &EMBEDDED[2]
 }
 
-/// The embedded model whose SHA-256 begins with `prefix`.
+/// The embedded model whose SHA-256 begins with `prefix`; none for no bytes, which name no model.
 pub fn by_sha256(prefix: &[u8]) -> Option<&'static EmbeddedModel> {
-    let prefix: String = prefix.iter().map(|byte| format!("{byte:02x}")).collect();
-    EMBEDDED.iter().find(|m| m.sha256.starts_with(&prefix))
+    let is = |m: &&EmbeddedModel| m.sha256.parse().is_ok_and(|FileHash(hash)| hash.starts_with(prefix));
+    EMBEDDED.iter().find(is).filter(|_| !prefix.is_empty())
 }
 
 #[cfg(test)]
@@ -87,9 +88,10 @@ mod tests {
         for model in embedded() {
             crate::segment::check_model(model.get()).expect("the arrangement of this version");
             let hash = model.get().sha256();
-            assert_eq!(hash.map(|byte| format!("{byte:02x}")).concat(), model.sha256, "{}", model.name);
+            assert_eq!(FileHash(hash).to_string(), model.sha256, "{}", model.name);
             assert_eq!(by_sha256(&hash[..16]).map(|m| m.name), Some(model.name));
         }
         assert!(by_sha256(&[0; 32]).is_none());
+        assert!(by_sha256(&[]).is_none(), "no bytes name no model");
     }
 }

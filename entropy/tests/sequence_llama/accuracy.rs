@@ -1,8 +1,8 @@
 //! What the integers cost against f64: by the rounding of the weights, and by everything else.
 
 use super::reference::{Reference, probabilities};
+use lmcodec_entropy::export::{Llama3Scaling, LlamaShape, RopeScaling};
 use lmcodec_entropy::isa::Isa;
-use lmcodec_entropy::sequence_llama::export::{CheckpointShape, RopeScaling};
 use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, small_shape};
 use lmcodec_entropy::sequence_llama::{Position, SequenceEngine, SequenceLlama};
 use lmcodec_entropy::testing::Random;
@@ -49,13 +49,16 @@ fn cost(model: &SequenceLlama, reference: &Reference, length: usize) -> Cost {
 
 /// (name, checkpoint, bound of the loss by rounded weights, bound of the rms error by the arithmetic alone in bits).
 fn cases() -> Vec<(&'static str, RandomCheckpoint, f64, f64)> {
-    let llama3 =
-        RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 64.0 };
-    let wide =
-        CheckpointShape { d_model: 256, layers: 4, heads: 8, kv_heads: 2, head_dim: 32, ffn: 700, ..small_shape() };
-    let big = CheckpointShape { heads: 2, kv_heads: 2, head_dim: 128, rope_scaling: Some(llama3), ..small_shape() };
+    let llama3 = RopeScaling::Llama3(Llama3Scaling {
+        factor: 8.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_context: 64,
+    });
+    let wide = LlamaShape { d_model: 256, layers: 4, heads: 8, kv_heads: 2, head_dim: 32, ffn: 700, ..small_shape() };
+    let big = LlamaShape { heads: 2, kv_heads: 2, head_dim: 128, rope_scaling: Some(llama3), ..small_shape() };
     let linear = Some(RopeScaling::Linear { factor: 4.0 });
-    let odd = CheckpointShape {
+    let odd = LlamaShape {
         d_model: 33,
         heads: 5,
         head_dim: 6,
@@ -103,7 +106,7 @@ fn arithmetic_costs_nothing_to_speak_of() {
 /// Attention over thousands of positions, nearly even: small shares must not vanish.
 #[test]
 fn long_diffuse_attention_is_accurate() {
-    let shape = CheckpointShape { d_model: 32, layers: 1, heads: 1, ffn: 32, context: 8192, ..small_shape() };
+    let shape = LlamaShape { d_model: 32, layers: 1, heads: 1, ffn: 32, context: 8192, ..small_shape() };
     let checkpoint = RandomCheckpoint { sharpness: 0.05, ..RandomCheckpoint::new(shape, 9) };
     let (backbone, heads) = checkpoint.export(&VOCABULARIES).unwrap();
     let model = SequenceLlama::from_bytes(&backbone, &heads).unwrap();

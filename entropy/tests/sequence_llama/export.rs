@@ -1,8 +1,8 @@
 //! The exporter: head set files, adapters, errors.
 
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::sequence_llama::export::{
-    CheckpointShape, ExportError, HeadSet, RopeScaling, Tensor, export_backbone, export_head_set,
+use lmcodec_entropy::export::{
+    ExportError, HeadSet, LlamaShape, RopeScaling, Tensor, export_backbone, export_head_set,
 };
 use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, small_shape};
 use lmcodec_entropy::sequence_llama::{SequenceBackbone, SequenceLlama};
@@ -38,7 +38,7 @@ fn file(metadata: &serde_json::Value, tensors: &F32Tensors) -> Vec<u8> {
         .map(|(n, (s, d))| (n.clone(), s.clone(), d.iter().flat_map(|v| v.to_le_bytes()).collect()))
         .collect();
     let views = bytes.iter().map(|(n, s, d)| (n.as_str(), TensorView::new(Dtype::F32, s.clone(), d).unwrap()));
-    serialize(views, Some(HashMap::from([("lmcodec".to_owned(), metadata.to_string())]))).unwrap()
+    serialize(views, Some(std::iter::once(("lmcodec".to_owned(), metadata.to_string())).collect())).unwrap()
 }
 
 fn source(
@@ -133,7 +133,7 @@ fn head_sets_that_do_not_fit_are_named() {
 #[test]
 fn checkpoints_that_do_not_fit_are_named() {
     let checkpoint = RandomCheckpoint::new(small_shape(), 1);
-    let export = |shape: &CheckpointShape, change: fn(&str, &mut Tensor)| {
+    let export = |shape: &LlamaShape, change: fn(&str, &mut Tensor)| {
         let mut tensors = |name: &str| {
             let mut tensor = checkpoint.tensor(name);
             change(name, &mut tensor);
@@ -155,11 +155,11 @@ fn checkpoints_that_do_not_fit_are_named() {
         }
     });
     assert!(matches!(found, ExportError::Shape { .. }), "{found}");
-    let found = export(&CheckpointShape { head_dim: 15, ..small_shape() }, |_, _| {});
+    let found = export(&LlamaShape { head_dim: 15, ..small_shape() }, |_, _| {});
     assert!(matches!(found, ExportError::Model(ModelError::ConfigRange { field: "head_dim", .. })), "{found}");
-    let found = export(&CheckpointShape { rope_theta: f64::NAN, ..small_shape() }, |_, _| {});
+    let found = export(&LlamaShape { rope_theta: f64::NAN, ..small_shape() }, |_, _| {});
     assert!(matches!(found, ExportError::Number { field: "rope_theta", .. }), "{found}");
     let nothing = Some(RopeScaling::Linear { factor: 0.0 });
-    let found = export(&CheckpointShape { rope_scaling: nothing, ..small_shape() }, |_, _| {});
+    let found = export(&LlamaShape { rope_scaling: nothing, ..small_shape() }, |_, _| {});
     assert!(matches!(found, ExportError::Number { field: "rope_scaling", .. }), "{found}");
 }

@@ -6,7 +6,7 @@ use lmcodec_entropy::sequence_llama::{SequenceBackbone, SequenceLlama};
 use lmcodec_entropy::testing::Random;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const VOCABULARIES: [u32; 2] = [9, 20];
@@ -36,7 +36,7 @@ impl Parts {
             .tensors
             .iter()
             .map(|(name, (dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
-        serialize(views, Some(HashMap::from([("lmcodec".to_owned(), self.json.clone())]))).unwrap()
+        serialize(views, Some(std::iter::once(("lmcodec".to_owned(), self.json.clone())).collect())).unwrap()
     }
 
     fn edit(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {

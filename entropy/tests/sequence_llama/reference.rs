@@ -1,13 +1,13 @@
 //! A Llama in f64, written from the Hugging Face definition: rotate-half RoPE, grouped queries, RMSNorm, SwiGLU.
 
-use lmcodec_entropy::sequence_llama::export::CheckpointShape;
+use lmcodec_entropy::export::LlamaShape;
 use lmcodec_entropy::sequence_llama::testing::RandomCheckpoint;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
 /// The checkpoint's tensors in f64, and the embedding and head of one alphabet for each RVQ layer.
 pub struct Reference {
-    shape: CheckpointShape,
+    shape: LlamaShape,
     weights: HashMap<String, Vec<f64>>,
     embed: Vec<f64>,
     head: Vec<f64>,
@@ -55,7 +55,7 @@ impl Reference {
     }
 
     /// The weights that integer files stand for (`docs/MODEL.md`).
-    pub fn of_integers(shape: &CheckpointShape, backbone: &[u8], heads: &[u8], vocabularies: &[u32]) -> Self {
+    pub fn of_integers(shape: &LlamaShape, backbone: &[u8], heads: &[u8], vocabularies: &[u32]) -> Self {
         let files = [backbone, heads].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
         let bytes = |name: &str| files.iter().find_map(|f| f.tensor(name).ok()).unwrap().data().to_vec();
         let i32s = |name: &str| -> Vec<f64> {

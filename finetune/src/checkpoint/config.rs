@@ -1,87 +1,38 @@
 //! Dimensions of a Llama, from a Hugging Face `config.json`.
 
+use std::ops::Deref;
 use std::path::Path;
 
+use lmcodec_entropy::export::{Llama3Scaling, LlamaShape, RopeScaling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
 
-/// Frequency scaling of Llama 3.1 (Hugging Face's `rope_type` "llama3").
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Llama3Scaling {
-    /// Divisor of the low frequencies.
-    pub factor: f64,
-    /// Wavelengths above `original_context / low_freq_factor` are scaled wholly.
-    pub low_freq_factor: f64,
-    /// Wavelengths below `original_context / high_freq_factor` are left alone.
-    pub high_freq_factor: f64,
-    /// Context length of the pretraining.
-    pub original_context: usize,
-}
-
-/// How the rotary frequencies differ from θ^(−2j/head_dim).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RopeScaling {
-    /// Llama 3.1's smooth scaling.
-    Llama3(Llama3Scaling),
-    /// One divisor a pair of dimensions, as GGUF files store Llama 3.1's scaling (`rope_freqs.weight`).
-    Divisors(Vec<f32>),
-}
-
-/// Dimensions and constants of a Llama.
+/// A checkpoint's Llama: its shape, and what the integer backbone does without.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LlamaConfig {
-    /// Width of the residual stream, D.
-    pub d_model: usize,
-    /// Transformer blocks.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Size of a head, even.
-    pub head_dim: usize,
-    /// Hidden width of the SwiGLU.
-    pub ffn: usize,
+    /// Sizes and constants of the blocks.
+    #[serde(flatten)]
+    pub shape: LlamaShape,
     /// Tokens of the pretrained vocabulary.
     pub vocabulary: usize,
-    /// Longest sequence.
-    pub context: usize,
-    /// ε of the RMSNorms.
-    pub rms_norm_eps: f64,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f64,
-    /// Change of the rotary frequencies, if any.
-    pub rope_scaling: Option<RopeScaling>,
     /// The head is the embedding.
     pub tied_embeddings: bool,
+}
+
+impl Deref for LlamaConfig {
+    type Target = LlamaShape;
+
+    fn deref(&self) -> &LlamaShape {
+        &self.shape
+    }
 }
 
 impl LlamaConfig {
     /// Rotary frequencies in radians a position, `head_dim / 2` of them.
     pub fn rotary_frequencies(&self) -> Vec<f64> {
-        let half = self.head_dim / 2;
-        let plain = |j: usize| self.rope_theta.powf(-(2.0 * j as f64) / self.head_dim as f64);
-        match &self.rope_scaling {
-            None => (0..half).map(plain).collect(),
-            Some(RopeScaling::Divisors(divisors)) => (0..half).map(|j| plain(j) / f64::from(divisors[j])).collect(),
-            Some(RopeScaling::Llama3(s)) => (0..half)
-                .map(|j| {
-                    let f = plain(j);
-                    let turns = s.original_context as f64 * f / std::f64::consts::TAU;
-                    if turns < s.low_freq_factor {
-                        f / s.factor
-                    } else if turns > s.high_freq_factor {
-                        f
-                    } else {
-                        let smooth = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
-                        (1.0 - smooth) * f / s.factor + smooth * f
-                    }
-                })
-                .collect(),
-        }
+        self.shape.frequencies()
     }
 
     /// Names and shapes of all weights.
@@ -149,14 +100,13 @@ impl LlamaConfig {
         let nested = &json["rope_parameters"];
         let scaling = if nested.is_null() { &json["rope_scaling"] } else { nested };
         let theta = if nested["rope_theta"].is_null() { &json["rope_theta"] } else { &nested["rope_theta"] };
-        let config = Self {
+        let shape = LlamaShape {
             d_model,
             layers: fields.size("num_hidden_layers", 1 << 12)?,
             heads,
             kv_heads,
             head_dim,
             ffn: fields.size("intermediate_size", 1 << 18)?,
-            vocabulary: fields.size("vocab_size", 1 << 22)?,
             context: optional("max_position_embeddings", 2048, 1 << 24)?,
             rms_norm_eps: if json["rms_norm_eps"].is_null() {
                 1e-6
@@ -165,6 +115,10 @@ impl LlamaConfig {
             },
             rope_theta: if theta.is_null() { 10_000.0 } else { fields.number("rope_theta", theta)? },
             rope_scaling: fields.rope_scaling(scaling)?,
+        };
+        let config = Self {
+            shape,
+            vocabulary: fields.size("vocab_size", 1 << 22)?,
             // Hugging Face's default for Llama is false.
             tied_embeddings: json["tie_word_embeddings"].as_bool().unwrap_or(false),
         };

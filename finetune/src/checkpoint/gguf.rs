@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
 
-use super::{Checkpoint, CheckpointError, HostTensor, LlamaConfig, RopeScaling, Source, Tokenizer, file_sha256, hex};
+use super::{
+    Checkpoint, CheckpointError, HostTensor, LlamaConfig, LlamaShape, RopeScaling, Source, Tokenizer, file_sha256, hex,
+};
 
 /// An opened file.
 #[derive(Debug)]
@@ -133,18 +135,21 @@ impl GgufFile {
         } else {
             None
         };
-        let config = LlamaConfig {
+        let shape = LlamaShape {
             d_model,
             layers: self.size("llama.block_count", 1 << 12)?,
             heads,
             kv_heads: optional("llama.attention.head_count_kv", heads, 1 << 12)?,
             head_dim,
             ffn: self.size("llama.feed_forward_length", 1 << 18)?,
-            vocabulary,
             context: self.size("llama.context_length", 1 << 24)?,
             rms_norm_eps: self.number("llama.attention.layer_norm_rms_epsilon").unwrap_or(0.0),
             rope_theta: self.number("llama.rope.freq_base").unwrap_or(10_000.0),
             rope_scaling,
+        };
+        let config = LlamaConfig {
+            shape,
+            vocabulary,
             tied_embeddings: !self.content.tensor_infos.contains_key("output.weight"),
         };
         config.check(&self.path)?;

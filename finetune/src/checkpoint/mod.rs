@@ -15,8 +15,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-pub use config::{Llama3Scaling, LlamaConfig, RopeScaling};
+pub use config::LlamaConfig;
 pub use error::CheckpointError;
+pub use lmcodec_entropy::export::{Llama3Scaling, LlamaShape, RopeScaling};
 pub use tokenizer::Tokenizer;
 
 /// A tensor in memory.

@@ -4,9 +4,12 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use lmcodec_entropy::code_heads::config::CodeHeadsConfig;
 use lmcodec_entropy::code_heads::padded;
+use lmcodec_entropy::export::{
+    FrameWriter, LOG2_E, Q_LOGIT, Q_NORM, Q_RESIDUAL, Rounding, Rows, Scaling, quantize_row,
+};
 
 use super::model::{DepthHead, FrameCoder, GridHead};
-use crate::export::{LOG2_E, Q_LOGIT, Q_NORM, Q_RESIDUAL, Rows, Writer, quantize_row, rows, values};
+use crate::export::{block, rows, values};
 
 /// Rows of zeros up to a multiple of a panel.
 fn pad_rows(mut rows: Rows) -> Rows {
@@ -36,22 +39,27 @@ fn pad_bias(bias: &[f32], n: usize) -> Vec<f32> {
 /// If the module's shapes contradict the config.
 pub fn export_frames(model: &FrameCoder, config: &CodeHeadsConfig) -> Vec<u8> {
     let c = config;
-    let mut w = Writer::default();
+    let mut w = FrameWriter::default();
     // One scale for all vectors, so that features of any slot mean the same.
-    let table: Vec<f64> = values(&model.table).iter().map(|&v| f64::from(v)).collect();
-    let (table, scale) = quantize_row_unbounded(&table);
+    let vectors = values(&model.table);
+    let mut table = vec![0; vectors.len()];
+    // Features meet the accumulator bound of the layer that reads them, whatever they sum to.
+    let scale = match quantize_row(&vectors, Rounding::FINE, &mut table) {
+        0.0 => 1.0,
+        scale => scale,
+    };
     w.i8("table", &[c.table_rows(), c.code_width], &table);
     let scaled = |mut rows: Rows| {
         rows.iter_mut().flatten().for_each(|v| *v *= scale);
         rows
     };
-    w.linear("embed", &[c.d_model], &scaled(rows(&model.embed, None)), (0, Q_RESIDUAL), |_| 1.0);
+    w.linear("embed", &[c.d_model], &scaled(rows(&model.embed, None)), Scaling::new(0, Q_RESIDUAL));
     let bias = values(model.embed.bias.as_ref().expect("a layer with bias"));
     w.table("embed.bias", &[c.d_model], &bias, Q_RESIDUAL, 1.0);
     let own = c.backbone_sha256.is_none();
     if own {
         for (i, layer) in model.layers.iter().enumerate() {
-            w.block(&format!("layers.{i}"), layer, c.head());
+            w.block(&format!("layers.{i}"), &block(layer), c.head());
         }
     }
     if let Some(GridHead { codes, copy }) = &model.grid {
@@ -59,43 +67,30 @@ pub fn export_frames(model: &FrameCoder, config: &CodeHeadsConfig) -> Vec<u8> {
         for (name, linear, n) in heads.into_iter().filter(|h| h.2 > 0) {
             let bias = values(linear.bias.as_ref().expect("a layer with bias"));
             let r = pad_rows(rows(linear, Some(&model.norm)));
-            w.linear(name, &[r.len()], &r, (Q_NORM, Q_LOGIT), |_| LOG2_E);
+            w.linear(name, &[r.len()], &r, Scaling::LOGITS);
             w.table(&format!("{name}.bias"), &[r.len()], &pad_bias(&bias, n), Q_LOGIT, LOG2_E);
         }
     }
     if let Some(depth) = &model.depth {
         export_depth(&mut w, depth, model, c, scale);
     }
-    w.serialize(c.to_json())
+    w.finish(&c.to_json()).expect("every tensor has its shape's length")
 }
 
-fn export_depth(w: &mut Writer, depth: &DepthHead, model: &FrameCoder, c: &CodeHeadsConfig, scale: f64) {
+fn export_depth(w: &mut FrameWriter, depth: &DepthHead, model: &FrameCoder, c: &CodeHeadsConfig, scale: f64) {
     let (e, layers, symbols) = (c.depth_d, c.code_layers, padded(c.codebook));
-    w.linear("to_depth", &[e], &rows(&depth.to_depth, Some(&model.norm)), (Q_NORM, Q_RESIDUAL), |_| 1.0);
+    w.linear("to_depth", &[e], &rows(&depth.to_depth, Some(&model.norm)), Scaling::new(Q_NORM, Q_RESIDUAL));
     let mut input = stack(&depth.input, None, e);
     input.iter_mut().flatten().for_each(|v| *v *= scale);
-    w.linear("step.in", &[layers, e], &input, (0, Q_RESIDUAL), |_| 1.0);
+    w.linear("step.in", &[layers, e], &input, Scaling::new(0, Q_RESIDUAL));
     w.table("step.in_bias", &[layers, e], &values(&depth.input_bias), Q_RESIDUAL, 1.0);
     if c.backbone_sha256.is_none() {
         for (i, layer) in depth.layers.iter().enumerate() {
-            w.block(&format!("depth.layers.{i}"), layer, c.depth_head());
+            w.block(&format!("depth.layers.{i}"), &block(layer), c.depth_head());
         }
     }
     let codes = stack(&depth.codes, Some(&depth.norm), symbols);
-    w.linear("step.codes", &[layers, symbols], &codes, (Q_NORM, Q_LOGIT), |_| LOG2_E);
+    w.linear("step.codes", &[layers, symbols], &codes, Scaling::LOGITS);
     let bias = pad_bias(&values(&depth.codes_bias), c.codebook);
     w.table("step.codes_bias", &[layers, symbols], &bias, Q_LOGIT, LOG2_E);
-}
-
-/// As [`quantize_row`], for values that meet no accumulator: in pieces, because only a row's sum is bounded.
-fn quantize_row_unbounded(values: &[f64]) -> (Vec<i8>, f64) {
-    // The scale comes from the values at quantiles, few enough for a row.
-    let mut sorted: Vec<f64> = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let sample: Vec<f64> = (0..=500).map(|i| sorted[i * (sorted.len() - 1) / 500]).collect();
-    let (_, scale) = quantize_row(&sample);
-    if scale == 0.0 {
-        return (vec![0; values.len()], 1.0);
-    }
-    (values.iter().map(|v| (v / scale).round().clamp(-127.0, 127.0) as i8).collect(), scale)
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use lmcodec_entropy::arrangement::flat::{Chunk, FlatArrangement};
 use lmcodec_entropy::coder::{BitCounter, WideDistribution};
+use lmcodec_entropy::export::{ExportError, HeadSet, Tensor, export_backbone, export_head_set};
 use lmcodec_entropy::isa::Isa;
-use lmcodec_entropy::sequence_llama::export::{
-    CheckpointShape, ExportError, HeadSet, RopeScaling as ExportScaling, Tensor, export_backbone, export_head_set,
-};
 use lmcodec_entropy::sequence_llama::{Position, SequenceBackbone, SequenceEngine, SequenceLlama};
 
 use super::error::FinetuneError;
-use crate::checkpoint::{Checkpoint, RopeScaling};
+use crate::checkpoint::Checkpoint;
 
 /// Positions of a chunk that the integer engine runs at once.
 const BATCH: usize = 64;
@@ -26,35 +24,6 @@ pub struct IntegerFiles {
     pub heads: Vec<u8>,
     /// Both, loaded.
     pub model: SequenceLlama,
-}
-
-fn shape(checkpoint: &Checkpoint) -> Result<CheckpointShape, FinetuneError> {
-    let c = checkpoint.config();
-    let rope_scaling = match &c.rope_scaling {
-        None => None,
-        Some(RopeScaling::Llama3(s)) => Some(ExportScaling::Llama3 {
-            factor: s.factor,
-            low_freq_factor: s.low_freq_factor,
-            high_freq_factor: s.high_freq_factor,
-            original_context: s.original_context as f64,
-        }),
-        Some(RopeScaling::Divisors(_)) => {
-            let message = "rope_freqs.weight of GGUF files cannot be exported; use the Hugging Face checkpoint";
-            return Err(FinetuneError::Invalid { path: checkpoint.name().into(), message: message.into() });
-        }
-    };
-    Ok(CheckpointShape {
-        d_model: c.d_model,
-        layers: c.layers,
-        heads: c.heads,
-        kv_heads: c.kv_heads,
-        head_dim: c.head_dim,
-        ffn: c.ffn,
-        context: c.context,
-        rms_norm_eps: c.rms_norm_eps,
-        rope_theta: c.rope_theta,
-        rope_scaling,
-    })
 }
 
 /// Rounds a checkpoint and a head set file. LoRA pairs are merged into the backbone, which then belongs to that head set alone.
@@ -77,7 +46,7 @@ pub fn integer_files(checkpoint: &Checkpoint, head_set: &Path) -> Result<Integer
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Tensor { shape: t.shape, data: t.values })
     };
     let adapter = heads.has_adapter().then_some(&heads);
-    let backbone = export_backbone(&shape(checkpoint)?, source, &mut read, adapter).map_err(fault)?;
+    let backbone = export_backbone(&checkpoint.config().shape, source, &mut read, adapter).map_err(fault)?;
     let loaded = SequenceBackbone::from_bytes(&backbone).map_err(|e| FinetuneError::invalid(head_set, e))?;
     let integer_heads = export_head_set(&heads, loaded.sha256()).map_err(fault)?;
     let model =
@@ -104,7 +73,8 @@ pub fn integer_bits(
     if longest > model.context() || model.vocabularies() != arrangement.vocabularies || !chunks.iter().all(fits) {
         return Err(FinetuneError::invalid(Path::new("chunks"), "they do not fit the model's context and alphabets"));
     }
-    let mut engine = SequenceEngine::new(model, Isa::detect(), 1, longest, BATCH);
+    let isa = Isa::detect();
+    let mut engine = SequenceEngine::new(model, isa, 1, longest, BATCH);
     let (mut logits, mut counter) = (Vec::new(), BitCounter::new());
     for chunk in chunks {
         engine.reset_row(0);
@@ -116,7 +86,7 @@ pub fn integer_bits(
             let mut rest = logits.as_slice();
             for i in range {
                 let (now, later) = rest.split_at(model.vocabularies()[usize::from(chunk.layer(i))] as usize);
-                WideDistribution::from_logits(now).encode(usize::from(chunk.symbols[i]), &mut counter);
+                WideDistribution::from_logits(isa, now).encode(usize::from(chunk.symbols[i]), &mut counter);
                 rest = later;
             }
         }

@@ -7,24 +7,23 @@ use super::kernels::Kernels;
 use super::lora::{LoraConfig, Projection};
 use super::model::Backbone;
 use super::step::{evaluate, gradients};
-use crate::checkpoint::LlamaConfig;
+use crate::checkpoint::{LlamaConfig, LlamaShape};
 use lmcodec_entropy::arrangement::flat::{Chunk, LayerPattern};
 
 pub(super) fn config() -> LlamaConfig {
-    LlamaConfig {
+    let shape = LlamaShape {
         d_model: 24,
         layers: 2,
         heads: 4,
         kv_heads: 2,
         head_dim: 6,
         ffn: 40,
-        vocabulary: 10,
         context: 256,
         rms_norm_eps: 1e-5,
         rope_theta: 10_000.0,
         rope_scaling: None,
-        tied_embeddings: true,
-    }
+    };
+    LlamaConfig { shape, vocabulary: 10, tied_embeddings: true }
 }
 
 fn values<const D: usize>(t: &Tensor<D>) -> Vec<f32> {

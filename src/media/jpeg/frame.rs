@@ -6,7 +6,7 @@ use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::isa::Isa;
-use lmcodec_entropy::segment::{Estimation, SegmentBits, SegmentCoder};
+use lmcodec_entropy::segment::{Estimation, SegmentBits, SegmentCoder, SegmentError};
 
 use super::segments::RowSegments;
 use crate::container::{Content, Header, JpegContent};
@@ -65,6 +65,11 @@ impl Segments for FrameSegments<'_> {
     }
 }
 
+/// A coefficient that the model has no symbol for; no JPEG file has one.
+fn without_symbol(error: SegmentError) -> Error {
+    Error::Unsupported { what: "coefficient", found: error.to_string(), supported: "up to ±32767".into() }
+}
+
 fn rows(image: &JpegImage, options: &EncodeOptions) -> RowSegments {
     RowSegments::balanced(image, options.segment_rows.unwrap_or(DEFAULT_SEGMENT_ROWS))
 }
@@ -83,10 +88,7 @@ pub(super) fn encode(
     let meter = Meter::new(&options.execution, share, || blocks().map(symbols).sum());
     let payloads = options.execution.in_parallel(rows.count(), |segment| {
         let mut coder = segments.coder()?;
-        meter.encode(|sink| {
-            coder.encode(&mut rows.planes(segment, image), sink);
-            Ok(())
-        })
+        meter.encode(|sink| coder.encode(&rows.planes(segment, image), sink).map_err(without_symbol))
     })?;
     let content = Content::Jpeg(JpegContent {
         model: model.id(),
@@ -101,7 +103,7 @@ pub(super) fn encode(
 pub(crate) fn count(image: &JpegImage, model: &Model, options: &EncodeOptions) -> Result<Vec<SegmentBits>, Error> {
     let rows = rows(image, options);
     let segments = FrameSegments::new(&rows, model, options.effort.estimation(), &options.execution)?;
-    let count = |segment| Ok(segments.coder()?.count(&mut rows.planes(segment, image)));
+    let count = |segment| segments.coder()?.count(&rows.planes(segment, image)).map_err(without_symbol);
     options.execution.in_parallel(rows.count(), count)
 }
 

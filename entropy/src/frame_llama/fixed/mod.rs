@@ -1,18 +1,15 @@
-//! The fixed-point functions of the model, by integers only, with their error bounds.
+//! The fixed-point formats and functions of the frame Llama alone, by integers only, with their error bounds.
 //!
 //! Each is written once, for one value, as inlinable portable code; the kernels run the same code over vectors (or
 //! intrinsics that are tested equal to it).
 
-mod exp2;
 mod rmsnorm;
 mod rope;
-mod sigmoid;
+mod silu;
 
-pub(crate) use exp2::exp2_fraction;
-pub use exp2::{exp2neg, exp2neg20, exp2neg24};
 pub use rmsnorm::{InverseRms, inverse_rms};
 pub use rope::{Angles, RopeTable, rotate};
-pub use sigmoid::{SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, sigmoid, silu_mul};
+pub use silu::silu_mul;
 
 /// Bound of the residual stream: Q12 values within ±2^23 (±2048).
 pub const RESIDUAL_LIMIT: i32 = 1 << 23;

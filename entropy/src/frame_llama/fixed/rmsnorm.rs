@@ -31,21 +31,7 @@ impl InverseRms {
 /// Relative error against the exact quotient: below 2^-29 by the factor and 1/r by the root.
 #[inline]
 pub fn inverse_rms(sum_of_squares: u64, width: usize) -> InverseRms {
-    let r = isqrt((sum_of_squares << 8) / width as u64).max(128);
+    let r = ((sum_of_squares << 8) / width as u64).isqrt().max(128);
     let n = 64 - r.leading_zeros();
     InverseRms { factor: ((1u64 << (n + 29)) / r) as i32, shift: n + 14 }
-}
-
-/// `floor(√v)` for v ≤ 2^54. The floating-point root is only a first guess (exact within one on IEEE machines); the
-/// integer comparisons decide.
-#[inline(always)]
-fn isqrt(v: u64) -> u64 {
-    let mut r = (v as f64).sqrt() as u64;
-    while r * r > v {
-        r -= 1;
-    }
-    while (r + 1) * (r + 1) <= v {
-        r += 1;
-    }
-    r
 }

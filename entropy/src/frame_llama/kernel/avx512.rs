@@ -4,137 +4,45 @@
 //! compiled with these features. Everything here is called through [`Isa`](super::Isa), which has checked the features
 //! and the lengths of the slices.
 
-use super::super::fixed::{Angles, InverseRms, SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE, inverse_rms};
-use super::super::kv::Slot;
-use super::super::linear::{Linear, PANEL, PairRow};
-use super::{LANES, MAX_TILES, portable};
+use super::super::fixed::{Angles, InverseRms, inverse_rms};
+use super::super::kv::{LANES, MAX_TILES, Slot, TileMark};
+use super::super::linear::Linear;
+use super::portable;
+use crate::arithmetic::avx512::{Sigmoid, clamp, exp2neg, load, store, store_i16};
+use crate::gemm::PANEL;
+use crate::gemm::avx512::multiply;
 use std::arch::x86_64::*;
-use std::ops::Range;
-
-/// What a linear layer does with its outputs.
-enum Output<'a> {
-    Store(&'a mut [i16]),
-    Add(&'a mut [i32]),
-}
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn linear_i16(layer: &Linear, a: &[i16], out: &mut [i16]) {
-    linear_any(layer, a, Output::Store(out));
+    linear(layer, a, |at, value, _| store_i16(&mut out[at..], _mm512_cvtepi32_epi16(value)));
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn linear_add(layer: &Linear, a: &[i16], out: &mut [i32]) {
-    linear_any(layer, a, Output::Add(out));
+    linear(layer, a, |at, value, limit| {
+        let out = &mut out[at..];
+        store(out, clamp(_mm512_add_epi32(load(out), value), limit));
+    });
 }
 
+/// Calls `emit(index of the first output, 16 outputs, their limits)`.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn linear_any(layer: &Linear, a: &[i16], out: Output) {
+fn linear(layer: &Linear, a: &[i16], mut emit: impl FnMut(usize, __m512i, __m512i)) {
+    let outputs = layer.outputs();
+    let parameters = |n: usize| (load(&layer.mult[n..]), load(&layer.limit[n..]));
     if layer.shift >= 32 {
-        linear::<true>(layer, a, out);
+        multiply(&layer.panels, a, |row, panel, acc| {
+            let (mult, limit) = parameters(panel * PANEL);
+            emit(row * outputs + panel * PANEL, requantize::<true>(acc, mult, layer.shift, limit), limit);
+        });
     } else {
-        linear::<false>(layer, a, out);
+        multiply(&layer.panels, a, |row, panel, acc| {
+            let (mult, limit) = parameters(panel * PANEL);
+            emit(row * outputs + panel * PANEL, requantize::<false>(acc, mult, layer.shift, limit), limit);
+        });
     }
-}
-
-/// Groups of panels outside, rows inside, so that a group's weights stay in the L1 cache while all rows pass over them.
-/// Tiles keep 8 to 16 accumulators busy (an instruction's latency is 4 to 5 cycles, two start in each).
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn linear<const NARROW: bool>(layer: &Linear, a: &[i16], mut out: Output) {
-    let m = a.len() / layer.stride();
-    let panels = layer.outputs() / PANEL;
-    let mut panel = 0;
-    while panel < panels {
-        let group = match (panels - panel, m) {
-            (8.., 1) => 8,
-            (4.., _) => 4,
-            (2.., _) => 2,
-            _ => 1,
-        };
-        let mut row = 0;
-        while row < m {
-            row += match (group, m - row) {
-                (8, _) => tile::<1, 8, NARROW>(layer, a, row, panel, &mut out),
-                (4, 4..) => tile::<4, 4, NARROW>(layer, a, row, panel, &mut out),
-                (4, 3) => tile::<3, 4, NARROW>(layer, a, row, panel, &mut out),
-                (4, 2) => tile::<2, 4, NARROW>(layer, a, row, panel, &mut out),
-                (4, _) => tile::<1, 4, NARROW>(layer, a, row, panel, &mut out),
-                (2, 8..) => tile::<8, 2, NARROW>(layer, a, row, panel, &mut out),
-                (2, 4..) => tile::<4, 2, NARROW>(layer, a, row, panel, &mut out),
-                (2, _) => tile::<1, 2, NARROW>(layer, a, row, panel, &mut out),
-                (_, 4..) => tile::<4, 1, NARROW>(layer, a, row, panel, &mut out),
-                _ => tile::<1, 1, NARROW>(layer, a, row, panel, &mut out),
-            };
-        }
-        panel += group;
-    }
-}
-
-/// `M` rows times `P` panels. Returns M.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile<const M: usize, const P: usize, const NARROW: bool>(
-    layer: &Linear,
-    a: &[i16],
-    row: usize,
-    panel: usize,
-    out: &mut Output,
-) -> usize {
-    let pairs = layer.pairs();
-    let activations = &a[row * layer.stride()..][..M * layer.stride()];
-    let weights = &layer.weights[panel * pairs..][..P * pairs];
-    let acc = products::<M, P>(weights, activations, pairs, 0..pairs);
-    for p in 0..P {
-        let n = (panel + p) * PANEL;
-        let (mult, limit) = (load(&layer.mult[n..]), load(&layer.limit[n..]));
-        for (m, acc) in acc.iter().enumerate() {
-            let value = requantize::<NARROW>(acc[p], mult, layer.shift, limit);
-            let at = (row + m) * layer.outputs() + n;
-            match out {
-                Output::Store(out) => {
-                    let out: &mut [i16; 16] = (&mut out[at..][..16]).try_into().expect("16");
-                    // SAFETY: 32 bytes of `out`.
-                    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value)) };
-                }
-                Output::Add(out) => {
-                    let out: &mut [i32; 16] = (&mut out[at..][..16]).try_into().expect("16");
-                    let sum = _mm512_add_epi32(load(&out[..]), value);
-                    let sum = clamp_epi32(sum, limit);
-                    // SAFETY: 64 bytes of `out`.
-                    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
-                }
-            }
-        }
-    }
-    M
-}
-
-/// Sums of products of some pairs of inputs: `M` rows of activations times `P` panels of weights, each `pairs` long.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(crate) fn products<const M: usize, const P: usize>(
-    weights: &[PairRow],
-    activations: &[i16],
-    pairs: usize,
-    range: Range<usize>,
-) -> [[__m512i; P]; M] {
-    assert!(weights.len() >= P * pairs && activations.len() >= M * 2 * pairs && range.end <= pairs);
-    let mut acc = [[_mm512_setzero_si512(); P]; M];
-    for k in range {
-        let mut w = [_mm512_setzero_si512(); P];
-        for (p, w) in w.iter_mut().enumerate() {
-            // SAFETY: p * pairs + k < P * pairs, the length of `weights`; a `PairRow` is 32 aligned bytes.
-            *w = _mm512_cvtepi8_epi16(unsafe { _mm256_load_si256(weights.as_ptr().add(p * pairs + k).cast()) });
-        }
-        for (m, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: m * 2 * pairs + 2 * k + 1 < M * 2 * pairs, the length of `activations`.
-            let pair = unsafe { activations.as_ptr().add(2 * (m * pairs + k)).cast::<i32>().read_unaligned() };
-            let pair = _mm512_set1_epi32(pair);
-            for (acc, &w) in acc.iter_mut().zip(&w) {
-                *acc = _mm512_dpwssd_epi32(*acc, w, pair);
-            }
-        }
-    }
-    acc
 }
 
 /// `clamp((acc·mult + round) >> shift, ±limit)` of 16 lanes, even and odd ones as 64-bit products.
@@ -149,7 +57,7 @@ fn requantize<const NARROW: bool>(acc: __m512i, mult: __m512i, shift: u32, limit
     let odd = _mm512_add_epi64(_mm512_mul_epi32(acc_odd, mult_odd), round);
     if NARROW {
         let high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
-        return clamp_epi32(_mm512_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)), limit);
+        return clamp(_mm512_sra_epi32(high, _mm_cvtsi32_si128(shift as i32 - 32)), limit);
     }
     let shift = _mm_cvtsi32_si128(shift as i32);
     let limit_odd = _mm512_srli_epi64(limit, 32);
@@ -163,21 +71,6 @@ fn requantize<const NARROW: bool>(acc: __m512i, mult: __m512i, shift: u32, limit
 #[target_feature(enable = "avx512f")]
 fn clamp_epi64(value: __m512i, limit: __m512i) -> __m512i {
     _mm512_min_epi64(_mm512_max_epi64(value, _mm512_sub_epi64(_mm512_setzero_si512(), limit)), limit)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn clamp_epi32(value: __m512i, limit: __m512i) -> __m512i {
-    _mm512_min_epi32(_mm512_max_epi32(value, _mm512_sub_epi32(_mm512_setzero_si512(), limit)), limit)
-}
-
-/// The first 16 elements.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(values: &[i32]) -> __m512i {
-    let values: &[i32; 16] = values[..16].try_into().expect("16");
-    // SAFETY: 64 bytes of `values`.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -214,21 +107,16 @@ pub(super) fn rmsnorm(x: &[i32], width: usize, y: &mut [i16]) {
                 let odd = _mm512_add_epi64(_mm512_mul_epi32(odd, factor), round);
                 let high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
                 let value = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(high, shift));
-                // SAFETY: 32 bytes of `y`.
-                unsafe { _mm256_storeu_si256(y.as_mut_ptr().cast(), value) };
+                store_i16(y, value);
             }
         }
     }
 }
 
-/// 32 elements at a time: the segments' coefficients come from permutations of two registers.
+/// 32 elements at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
-    let table = |t: &[i16; 64]| {
-        // SAFETY: 2 · 64 bytes of the table.
-        unsafe { (_mm512_loadu_si512(t.as_ptr().cast()), _mm512_loadu_si512(t.as_ptr().add(32).cast())) }
-    };
-    let (value, slope, curve) = (table(&SIGMOID_VALUE), table(&SIGMOID_SLOPE), table(&SIGMOID_CURVE));
+    let sigmoid = Sigmoid::new();
     for (gate_up, out) in gate_up.chunks_exact(2 * ffn).zip(out.chunks_exact_mut(ffn)) {
         let (gate, up) = gate_up.split_at(ffn);
         for ((gate, up), out) in gate.chunks(32).zip(up.chunks(32)).zip(out.chunks_mut(32)) {
@@ -236,14 +124,7 @@ pub(super) fn silu_mul(gate_up: &[i16], ffn: usize, out: &mut [i16]) {
             // SAFETY: the mask selects the elements of these slices, which have one length (1..=32).
             let (g, u) =
                 unsafe { (_mm512_maskz_loadu_epi16(mask, gate.as_ptr()), _mm512_maskz_loadu_epi16(mask, up.as_ptr())) };
-            let a = _mm512_abs_epi16(g);
-            let i = _mm512_srli_epi16(a, 9);
-            let t = _mm512_slli_epi16(_mm512_and_si512(a, _mm512_set1_epi16(511)), 6);
-            let v = _mm512_permutex2var_epi16(value.0, i, value.1);
-            let s = _mm512_permutex2var_epi16(slope.0, i, slope.1);
-            let c = _mm512_permutex2var_epi16(curve.0, i, curve.1);
-            let s = _mm512_add_epi16(s, _mm512_mulhrs_epi16(c, t));
-            let p = _mm512_add_epi16(v, _mm512_mulhrs_epi16(s, t));
+            let p = sigmoid.of_magnitudes(_mm512_abs_epi16(g));
             let negative = _mm512_movepi16_mask(g);
             let sigmoid = _mm512_mask_sub_epi16(p, negative, _mm512_set1_epi16(i16::MIN), p);
             let silu = _mm512_mulhrs_epi16(g, sigmoid);
@@ -264,7 +145,7 @@ pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
+pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[TileMark], out: &mut [i16]) {
     if half == 8 {
         attend_counted::<8, 1>(q, k, v, tiles, out);
     } else {
@@ -279,7 +160,7 @@ fn attend_counted<const HALF: usize, const BLOCKS: usize>(
     q: &[u32],
     k: &[u32],
     v: &[u32],
-    tiles: &[(usize, u16)],
+    tiles: &[TileMark],
     out: &mut [i16],
 ) {
     const { assert!(MAX_TILES == 6) };
@@ -304,7 +185,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
     q: &[u32],
     k: &[u32],
     v: &[u32],
-    tiles: [(usize, u16); TILES],
+    tiles: [TileMark; TILES],
     out: &mut [i16],
 ) {
     let (d, tile_len) = (out.len(), 8 * out.len());
@@ -314,7 +195,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
         let live = (heads - first).min(GROUP);
         let mut scores = [[minimum; GROUP]; TILES];
         let mut max = [minimum; GROUP];
-        for (scores, &(tile, mark)) in scores.iter_mut().zip(&tiles) {
+        for (scores, &TileMark { tile, lanes }) in scores.iter_mut().zip(&tiles) {
             for (i, (score, max)) in scores.iter_mut().zip(&mut max).enumerate().take(live) {
                 let head = first + i;
                 let keys = &k[tile * tile_len + head * HALF * LANES..][..HALF * LANES];
@@ -326,15 +207,15 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
                     acc[j % 2] = _mm512_dpwssd_epi32(acc[j % 2], key, _mm512_set1_epi32(q as i32));
                 }
                 // Lanes that are not marked stay at the minimum and are masked again below.
-                *score = _mm512_mask_add_epi32(*score, mark, acc[0], acc[1]);
+                *score = _mm512_mask_add_epi32(*score, lanes, acc[0], acc[1]);
                 *max = _mm512_max_epi32(*max, *score);
             }
         }
         let max = spread(across::<true>(max));
         let mut sum = [_mm512_setzero_si512(); GROUP];
-        for (scores, &(_, mark)) in scores.iter_mut().zip(&tiles) {
+        for (scores, &TileMark { lanes, .. }) in scores.iter_mut().zip(&tiles) {
             for ((share, sum), &max) in scores.iter_mut().zip(&mut sum).zip(&max) {
-                *share = _mm512_maskz_mov_epi32(mark, exp2neg(_mm512_srli_epi32(_mm512_sub_epi32(max, *share), 2)));
+                *share = _mm512_maskz_mov_epi32(lanes, exp2neg(_mm512_srli_epi32(_mm512_sub_epi32(max, *share), 2)));
                 *sum = _mm512_add_epi32(*sum, *share);
             }
         }
@@ -348,7 +229,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
             let inverse = _mm512_set1_epi32(((1u64 << (n + 15)) / u64::from(sum)) as i32);
             let n = _mm_cvtsi32_si128(n as i32);
             let (mut acc, mut acc_odd) = ([_mm512_setzero_si512(); BLOCKS], [_mm512_setzero_si512(); BLOCKS]);
-            for (scores, &(tile, mark)) in scores.iter().zip(&tiles) {
+            for (scores, &TileMark { tile, lanes }) in scores.iter().zip(&tiles) {
                 let share = _mm512_srl_epi32(_mm512_mullo_epi32(scores[i], inverse), n);
                 // The shares of lanes 2i and 2i + 1 as the halves of one u32.
                 let mut pairs = [0i32; LANES / 2];
@@ -356,7 +237,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
                 unsafe { _mm256_storeu_si256(pairs.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(share)) };
                 let values = &v[tile * tile_len..][..tile_len];
                 // Up to the last marked lane, four lanes at a time; shares of unmarked lanes are 0.
-                let quads = (LANES + 3 - mark.leading_zeros() as usize) / 4;
+                let quads = (LANES + 3 - lanes.leading_zeros() as usize) / 4;
                 for (pairs, values) in pairs.chunks_exact(2).zip(values.chunks_exact(2 * d)).take(quads) {
                     for block in 0..BLOCKS {
                         let at = (head * BLOCKS + block) * LANES;
@@ -373,8 +254,7 @@ fn attend_sized<const HALF: usize, const BLOCKS: usize, const TILES: usize>(
             for (block, out) in out[head * 2 * HALF..][..2 * HALF].chunks_exact_mut(LANES).enumerate() {
                 let sum = _mm512_add_epi32(acc[block], acc_odd[block]);
                 let value = _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(1 << 14)), 15);
-                // SAFETY: 32 bytes of `out`.
-                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(value)) };
+                store_i16(out, _mm512_cvtepi32_epi16(value));
             }
         }
     }
@@ -407,54 +287,4 @@ fn spread(x: __m512i) -> [__m512i; GROUP] {
         _mm512_shuffle_epi32(x, 0b10_10_10_10),
         _mm512_shuffle_epi32(x, 0b11_11_11_11),
     ]
-}
-
-/// [`exp2neg`](super::super::fixed::exp2neg) of 16 lanes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn exp2neg(d: __m512i) -> __m512i {
-    let (p, n) = exp2_fraction(d);
-    // Shifts of 32 and more give 0, as the portable code's cut at 31 does.
-    _mm512_min_epi32(_mm512_srlv_epi32(_mm512_srli_epi32(p, 1), n), _mm512_set1_epi32(32767))
-}
-
-/// P(f) in Q16 and n of 16 lanes; see [`exp2neg`](super::super::fixed::exp2neg).
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(crate) fn exp2_fraction(d: __m512i) -> (__m512i, __m512i) {
-    let set = |x: u32| _mm512_set1_epi32(x as i32);
-    let f = _mm512_and_si512(d, set(0xffff));
-    let t = _mm512_sub_epi32(set(14197), _mm512_srli_epi32(_mm512_mullo_epi32(set(1922), f), 16));
-    let t = _mm512_sub_epi32(set(62904), _mm512_srli_epi32(_mm512_mullo_epi32(t, f), 16));
-    let t = _mm512_srli_epi32(_mm512_add_epi32(_mm512_mullo_epi32(t, f), set(1 << 17)), 18);
-    let t = _mm512_sub_epi32(set(45425), t);
-    let p = _mm512_srli_epi32(_mm512_add_epi32(_mm512_mullo_epi32(t, f), set(1 << 15)), 16);
-    (_mm512_sub_epi32(set(65536), p), _mm512_srli_epi32(d, 16))
-}
-
-/// Up to 64 symbols in four registers.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn symbol_weights(logits: &[i32], excluded: u64, weights: &mut [u32]) -> u32 {
-    let mut max = _mm512_set1_epi32(i32::MIN);
-    // The lanes of a register that hold symbols which are not excluded.
-    let mask = |i: usize, len: usize| (u16::MAX >> (LANES - len)) & !((excluded >> (i * LANES)) as u16);
-    for (i, logits) in logits.chunks(LANES).enumerate() {
-        let mask = mask(i, logits.len());
-        // SAFETY: the mask selects elements of `logits` only.
-        max = unsafe { _mm512_max_epi32(max, _mm512_mask_loadu_epi32(max, mask, logits.as_ptr())) };
-    }
-    let max = _mm512_set1_epi32(_mm512_reduce_max_epi32(max));
-    let mut total = _mm512_setzero_si512();
-    for (i, (logits, weights)) in logits.chunks(LANES).zip(weights.chunks_mut(LANES)).enumerate() {
-        let mask = mask(i, logits.len());
-        // SAFETY: as above.
-        let logit = unsafe { _mm512_maskz_loadu_epi32(mask, logits.as_ptr()) };
-        let (p, n) = exp2_fraction(_mm512_sub_epi32(max, logit));
-        let weight = _mm512_srlv_epi32(_mm512_slli_epi32(p, 4), n);
-        let weight = _mm512_maskz_max_epi32(mask, weight, _mm512_set1_epi32(1));
-        total = _mm512_add_epi32(total, weight);
-        // SAFETY: the mask selects the elements of `weights`, as many as of `logits`.
-        unsafe { _mm512_mask_storeu_epi32(weights.as_mut_ptr().cast(), u16::MAX >> (LANES - weights.len()), weight) };
-    }
-    _mm512_reduce_add_epi32(total) as u32
 }

@@ -14,40 +14,24 @@
 //! | avx512-vnni | 39 | 23 | 22 |
 //!
 //! A frame takes 2.8 M multiply–accumulates. With AVX-512 the linear layers run at 230–250 G/s (192 inputs and more) and
-//! 190 G/s (64 inputs), of 270 G/s that two 512-bit `vpdpwssd` a cycle allow. Two passes of `vpdpbusd` over the bytes of
-//! the activations would start as many instructions; they only save the widening of the weights, which is hidden here.
+//! 190 G/s (64 inputs), of 270 G/s that two 512-bit `vpdpwssd` a cycle allow.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
+mod avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512;
+mod avx512;
 #[cfg(target_arch = "aarch64")]
-pub(crate) mod neon;
+mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;
 
 use super::fixed::Angles;
-use super::kv::Slot;
+use super::kv::{LANES, MAX_TILES, Slot, TileMark};
 use super::linear::Linear;
 use crate::isa::{Isa, dispatch};
 
-/// Columns (or depth steps) of a K/V tile: the lanes of a 512-bit register.
-pub(crate) const LANES: usize = 16;
-/// The most tiles that one frame attends to: three rows, two tiles each.
-pub(crate) const MAX_TILES: usize = 6;
-
 impl Isa {
-    /// Weights of symbols from logits (Q16 log2 units): `max(exp2neg20(max − logit), 1)`, or 0 where `excluded` has the
-    /// symbol's bit; the maximum is over the others. Returns the sum (at most 2^26; 0 if all are excluded).
-    ///
-    /// # Panics
-    /// If the lengths differ or exceed 64.
-    pub fn symbol_weights(self, logits: &[i32], excluded: u64, weights: &mut [u32]) -> u32 {
-        assert!(logits.len() == weights.len() && logits.len() <= 64, "{} logits", logits.len());
-        dispatch!(self, symbol_weights(logits, excluded, weights))
-    }
-
     /// `out[m] = linear(a[m])` as i16 (every limit of the layer fits).
     pub(crate) fn linear_i16(self, layer: &Linear, a: &[i16], out: &mut [i16]) {
         check_linear(layer, a.len(), out.len());
@@ -83,14 +67,13 @@ impl Isa {
 
     /// Attention of one frame's rotated queries over the marked lanes of some tiles → Q10.
     ///
-    /// `q`: D/2 pairs; `k`, `v`: whole tiles of 8·D pairs; `tiles`: (tile, lanes), 1..=6 of them, at least one lane
-    /// marked in all; `out`: D.
-    pub(crate) fn attend(self, half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
+    /// `q`: D/2 pairs; `k`, `v`: whole tiles of 8·D pairs; `tiles`: 1..=6 of them, at least one lane marked in all; `out`: D.
+    pub(crate) fn attend(self, half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[TileMark], out: &mut [i16]) {
         let d = out.len();
         assert!(half == 8 || half == 16);
         assert!(q.len() == d / 2 && d.is_multiple_of(2 * half) && k.len() == v.len());
-        assert!((1..=MAX_TILES).contains(&tiles.len()) && tiles.iter().any(|t| t.1 != 0));
-        assert!(tiles.iter().all(|&(tile, _)| (tile + 1) * 8 * d <= k.len()));
+        assert!((1..=MAX_TILES).contains(&tiles.len()) && tiles.iter().any(|t| t.lanes != 0));
+        assert!(tiles.iter().all(|t| (t.tile + 1) * 8 * d <= k.len()));
         dispatch!(self, attend(half, q, k, v, tiles, out))
     }
 }

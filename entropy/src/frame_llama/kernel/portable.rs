@@ -2,72 +2,49 @@
 //!
 //! Everything is `#[inline(always)]` so that it is compiled with the target features of the function it is called from.
 
-use super::super::fixed::{Angles, exp2neg, exp2neg20, inverse_rms, rotate, silu_mul as silu_mul_one};
-use super::super::kv::Slot;
-use super::super::linear::{Linear, PANEL, PairRow};
-use super::{LANES, MAX_TILES};
+use super::super::fixed::{Angles, inverse_rms, rotate, silu_mul as silu_mul_one};
+use super::super::kv::{LANES, MAX_TILES, Slot, TileMark};
+use super::super::linear::Linear;
+use crate::arithmetic::exp2neg;
+use crate::gemm::PANEL;
+use crate::gemm::portable::multiply;
 
 /// i32 accumulator to output format. |acc| < 2^31 and mult < 2^31, so the product and the rounding stay below 2^63.
 #[inline(always)]
-pub(super) fn requantize(acc: i32, mult: i32, shift: u32, limit: i32) -> i32 {
-    let scaled = (i64::from(acc) * i64::from(mult) + (1i64 << (shift - 1))) >> shift;
+fn requantize(acc: i64, mult: i32, shift: u32, limit: i32) -> i32 {
+    let scaled = (acc * i64::from(mult) + (1i64 << (shift - 1))) >> shift;
     scaled.clamp(-i64::from(limit), i64::from(limit)) as i32
 }
 
-/// Rows of activations that share a widened panel.
-const ROWS: usize = 16;
-/// Inputs that are widened at once.
-const INPUTS: usize = 256;
-
-/// Calls `emit(output index, value)` for every output.
-///
-/// Weights are widened and laid out row by row on the way, because compilers vectorise a dot product of two i16 slices
-/// well (`pmaddwd` on x86-64, `smlal` on AArch64).
+/// The outputs of a row and panel, from their sums.
 #[inline(always)]
-fn linear(layer: &Linear, a: &[i16], mut emit: impl FnMut(usize, i32)) {
-    for (panel, weights) in layer.weights.chunks_exact(layer.pairs()).enumerate() {
-        for (block, a) in a.chunks(ROWS * layer.stride()).enumerate() {
-            let mut sums = [[0i32; PANEL]; ROWS];
-            for (part, weights) in weights.chunks(INPUTS / 2).enumerate() {
-                let mut wide = [[0i16; INPUTS]; PANEL];
-                for (k, PairRow(pair)) in weights.iter().enumerate() {
-                    for (wide, w) in wide.iter_mut().zip(pair.as_chunks::<2>().0) {
-                        (wide[2 * k], wide[2 * k + 1]) = (i16::from(w[0]), i16::from(w[1]));
-                    }
-                }
-                for (sums, a) in sums.iter_mut().zip(a.chunks_exact(layer.stride())) {
-                    let a = &a[part * INPUTS..][..2 * weights.len()];
-                    for (sum, wide) in sums.iter_mut().zip(&wide) {
-                        *sum += dot(&wide[..a.len()], a);
-                    }
-                }
-            }
-            for (m, sums) in sums.iter().enumerate().take(a.len() / layer.stride()) {
-                for (lane, &acc) in sums.iter().enumerate() {
-                    let n = panel * PANEL + lane;
-                    let value = requantize(acc, layer.mult[n], layer.shift, layer.limit[n]);
-                    emit((block * ROWS + m) * layer.outputs() + n, value);
-                }
-            }
-        }
-    }
+fn outputs<'a>(layer: &'a Linear, panel: usize, sums: &'a [i64; PANEL]) -> impl Iterator<Item = i32> + 'a {
+    let parameters = layer.mult[panel * PANEL..].iter().zip(&layer.limit[panel * PANEL..]);
+    sums.iter().zip(parameters).map(|(&acc, (&mult, &limit))| requantize(acc, mult, layer.shift, limit))
 }
 
+/// What [`linear_i16`] makes of a row's and panel's sums.
 #[inline(always)]
-fn dot(w: &[i16], a: &[i16]) -> i32 {
-    w.iter().zip(a).map(|(&w, &a)| i32::from(w) * i32::from(a)).sum()
+pub(super) fn requantized(layer: &Linear, row: usize, panel: usize, sums: &[i64; PANEL], out: &mut [i16]) {
+    let out = &mut out[row * layer.outputs() + panel * PANEL..][..PANEL];
+    out.iter_mut().zip(outputs(layer, panel, sums)).for_each(|(out, value)| *out = value as i16);
+}
+
+/// What [`linear_add`] makes of a row's and panel's sums. Each layer that adds has one limit for all its rows.
+#[inline(always)]
+pub(super) fn add_requantized(layer: &Linear, row: usize, panel: usize, sums: &[i64; PANEL], out: &mut [i32]) {
+    let (out, limit) = (&mut out[row * layer.outputs() + panel * PANEL..][..PANEL], layer.limit[0]);
+    out.iter_mut().zip(outputs(layer, panel, sums)).for_each(|(out, value)| *out = (*out + value).clamp(-limit, limit));
 }
 
 #[inline(always)]
 pub(super) fn linear_i16(layer: &Linear, a: &[i16], out: &mut [i16]) {
-    linear(layer, a, |i, value| out[i] = value as i16);
+    multiply(&layer.panels, a, |row, panel, sums| requantized(layer, row, panel, sums, out));
 }
 
 #[inline(always)]
 pub(super) fn linear_add(layer: &Linear, a: &[i16], out: &mut [i32]) {
-    // Each layer that adds has one limit for all its rows.
-    let limit = layer.limit[0];
-    linear(layer, a, |i, value| out[i] = (out[i] + value).clamp(-limit, limit));
+    multiply(&layer.panels, a, |row, panel, sums| add_requantized(layer, row, panel, sums, out));
 }
 
 #[inline(always)]
@@ -148,18 +125,18 @@ pub(super) fn rotate_store(half: usize, qkv: &[i16], angles: &Angles, q: &mut [u
 /// |score| ≤ 32·8191² < 2^31; the difference to the maximum is below 2^32 and taken as u32. The sum of weights is at
 /// most 96·32767 < 2^22; n = its bit length (15..=22); `inv = 2^(n+15) / sum` ≤ 2^16, so w·inv < 2^31.
 #[inline(always)]
-pub(super) fn softmax(scores: &[[i32; LANES]], marks: &[(usize, u16)], shares: &mut [[u32; LANES]]) {
+pub(super) fn softmax(scores: &[[i32; LANES]], marks: &[TileMark], shares: &mut [[u32; LANES]]) {
     let mut max = i32::MIN;
-    for (scores, &(_, mark)) in scores.iter().zip(marks) {
+    for (scores, &TileMark { lanes, .. }) in scores.iter().zip(marks) {
         for (lane, &s) in scores.iter().enumerate() {
-            max = if mark >> lane & 1 == 1 && s > max { s } else { max };
+            max = if lanes >> lane & 1 == 1 && s > max { s } else { max };
         }
     }
     let mut sum = 0u32;
-    for ((scores, &(_, mark)), shares) in scores.iter().zip(marks).zip(shares.iter_mut()) {
+    for ((scores, &TileMark { lanes, .. }), shares) in scores.iter().zip(marks).zip(shares.iter_mut()) {
         for (lane, (w, &s)) in shares.iter_mut().zip(scores).enumerate() {
             let weight = exp2neg((max as u32).wrapping_sub(s as u32) >> 2);
-            *w = if mark >> lane & 1 == 1 { weight } else { 0 };
+            *w = if lanes >> lane & 1 == 1 { weight } else { 0 };
             sum += *w;
         }
     }
@@ -173,13 +150,13 @@ pub(super) fn softmax(scores: &[[i32; LANES]], marks: &[(usize, u16)], shares: &
 }
 
 #[inline(always)]
-fn attend_sized<const HALF: usize>(q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
+fn attend_sized<const HALF: usize>(q: &[u32], k: &[u32], v: &[u32], tiles: &[TileMark], out: &mut [i16]) {
     let d = out.len();
     let tile_len = 8 * d;
     let mut scores = [[0i32; LANES]; MAX_TILES];
     let mut shares = [[0u32; LANES]; MAX_TILES];
     for (head, (q, out)) in q.chunks_exact(HALF).zip(out.chunks_exact_mut(2 * HALF)).enumerate() {
-        for (scores, &(tile, _)) in scores.iter_mut().zip(tiles) {
+        for (scores, &TileMark { tile, .. }) in scores.iter_mut().zip(tiles) {
             *scores = [0; LANES];
             let keys = &k[tile * tile_len + head * HALF * LANES..][..HALF * LANES];
             for (row, &q) in keys.chunks_exact(LANES).zip(q) {
@@ -193,9 +170,9 @@ fn attend_sized<const HALF: usize>(q: &[u32], k: &[u32], v: &[u32], tiles: &[(us
         softmax(&scores[..tiles.len()], tiles, &mut shares);
         // Σ share ≤ 2^15 and |v| ≤ 2^14 − 1, so |Σ share·v| < 2^29.
         let mut acc = [[0i32; HALF]; 2];
-        for (shares, &(tile, mark)) in shares.iter().zip(tiles) {
+        for (shares, &TileMark { tile, lanes }) in shares.iter().zip(tiles) {
             for (i, share) in shares.chunks_exact(2).enumerate() {
-                if mark >> (2 * i) & 3 == 0 {
+                if lanes >> (2 * i) & 3 == 0 {
                     continue;
                 }
                 let values = &v[tile * tile_len + i * d + head * 2 * HALF..][..2 * HALF];
@@ -212,25 +189,10 @@ fn attend_sized<const HALF: usize>(q: &[u32], k: &[u32], v: &[u32], tiles: &[(us
 }
 
 #[inline(always)]
-pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[(usize, u16)], out: &mut [i16]) {
+pub(super) fn attend(half: usize, q: &[u32], k: &[u32], v: &[u32], tiles: &[TileMark], out: &mut [i16]) {
     if half == 8 {
         attend_sized::<8>(q, k, v, tiles, out);
     } else {
         attend_sized::<16>(q, k, v, tiles, out);
     }
-}
-
-#[inline(always)]
-pub(super) fn symbol_weights(logits: &[i32], excluded: u64, weights: &mut [u32]) -> u32 {
-    let mut max = i32::MIN;
-    for (symbol, &logit) in logits.iter().enumerate() {
-        max = if excluded >> symbol & 1 == 0 && logit > max { logit } else { max };
-    }
-    let mut total = 0;
-    for (symbol, (weight, &logit)) in weights.iter_mut().zip(logits).enumerate() {
-        let w = exp2neg20((max as u32).wrapping_sub(logit as u32)).max(1);
-        *weight = if excluded >> symbol & 1 == 0 { w } else { 0 };
-        total += *weight;
-    }
-    total
 }

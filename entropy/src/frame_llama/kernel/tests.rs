@@ -1,23 +1,14 @@
 //! Every kernel against the portable code, and the portable code against the definitions, with proptest.
 
-use super::super::fixed::{RESIDUAL_LIMIT, RopeTable, exp2neg, silu_mul};
-use super::super::kv::{KvTiles, Slot};
+use super::super::fixed::{RESIDUAL_LIMIT, RopeTable, silu_mul};
+use super::super::kv::KvTiles;
 use super::*;
+use crate::arithmetic::exp2neg;
 use crate::testing::{Random, isas};
 use proptest::prelude::*;
 
-/// Random integers of a magnitude that itself varies, with the extremes now and then.
-fn draw(random: &mut Random, limit: i32) -> i32 {
-    match random.below(8) {
-        0 => limit,
-        1 => -limit,
-        2 => 0,
-        _ => (random.next_u64() as i64 % (1 + i64::from(limit >> random.below(20)))) as i32,
-    }
-}
-
 fn draw_i16(random: &mut Random, limit: i32) -> i16 {
-    draw(random, limit) as i16
+    random.integer(limit) as i16
 }
 
 /// A layer with raw weights, to compute it by its definition.
@@ -30,9 +21,10 @@ struct Raw {
 fn raw_layer(random: &mut Random, inputs: usize, panels: usize, shift: u32, limit: i32) -> Raw {
     let outputs = 16 * panels;
     let magnitude = (65535 / inputs).min(127) as i32;
-    let weights: Vec<i8> = (0..inputs * outputs).map(|_| draw(random, magnitude) as i8).collect();
-    let mult = (0..outputs).map(|_| draw(random, i32::MAX).saturating_abs()).collect();
-    let layer = Linear::new(&weights, inputs, mult, shift, vec![limit; outputs]);
+    let weights: Vec<i8> = (0..inputs * outputs).map(|_| random.integer(magnitude) as i8).collect();
+    let mult = (0..outputs).map(|_| random.integer(i32::MAX).saturating_abs()).collect();
+    let bytes: Vec<u8> = weights.iter().map(|&w| w as u8).collect();
+    let layer = Linear::new(&bytes, inputs, mult, shift, vec![limit; outputs]);
     Raw { inputs, weights, layer }
 }
 
@@ -72,7 +64,7 @@ proptest! {
         }
         let expected = raw.expected(&a);
         let adds = raw_layer(&mut random, inputs, panels, shift, RESIDUAL_LIMIT);
-        let before: Vec<i32> = (0..m * 16 * panels).map(|_| draw(&mut random, 1 << 25)).collect();
+        let before: Vec<i32> = (0..m * 16 * panels).map(|_| random.integer(1 << 25)).collect();
         let sums: Vec<i32> = before.iter().zip(adds.expected(&a))
             .map(|(x, y)| (x + y).clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)).collect();
         for isa in isas() {
@@ -88,7 +80,7 @@ proptest! {
     #[test]
     fn rmsnorm_is_the_same(seed in any::<u64>(), heads in 1..=32usize, m in 1..=20usize, limit in 0..=23u32) {
         let (mut random, width) = (Random::new(seed), 16 * heads);
-        let x: Vec<i32> = (0..m * width).map(|_| draw(&mut random, 1 << limit)).collect();
+        let x: Vec<i32> = (0..m * width).map(|_| random.integer(1 << limit)).collect();
         let mut expected = vec![0; x.len()];
         portable::rmsnorm(&x, width, &mut expected);
         for isa in isas() {
@@ -121,8 +113,9 @@ proptest! {
             q_all.extend_from_slice(&q);
             stored.push(qkv);
         }
-        let mut tiles: Vec<(usize, u16)> = (0..count).map(|i| ((i * 5) % 8, random.next_u64() as u16)).collect();
-        tiles[0].1 |= 1 << random.below(16);
+        let mut tiles: Vec<TileMark> =
+            (0..count).map(|i| TileMark { tile: (i * 5) % 8, lanes: random.next_u64() as u16 }).collect();
+        tiles[0].lanes |= 1 << random.below(16);
         let q = &q_all[random.below(100) as usize * d / 2..][..d / 2];
         let mut expected = vec![0; d];
         portable::attend(half, q, &kv.k, &kv.v, &tiles, &mut expected);
@@ -133,26 +126,9 @@ proptest! {
         }
         // A single marked lane gives its values back, but for the share of 32767 / 32768.
         let lane = random.below(16) as usize;
-        portable::attend(half, q, &kv.k, &kv.v, &[(3, 1 << lane)], &mut expected);
+        portable::attend(half, q, &kv.k, &kv.v, &[TileMark { tile: 3, lanes: 1 << lane }], &mut expected);
         for (out, v) in expected.iter().zip(&stored[3 * LANES + lane][2 * d..]) {
             prop_assert!((i32::from(*out) - i32::from(*v)).abs() <= 1);
-        }
-    }
-
-    #[test]
-    fn symbol_weights_are_the_same(seed in any::<u64>(), n in 1..=64usize, excluded in any::<u64>()) {
-        let mut random = Random::new(seed);
-        let logits: Vec<i32> = (0..n).map(|_| draw(&mut random, 1 << 21)).collect();
-        let mut expected = vec![0; n];
-        let total = portable::symbol_weights(&logits, excluded, &mut expected);
-        prop_assert_eq!(total, expected.iter().sum::<u32>());
-        for (i, &w) in expected.iter().enumerate() {
-            prop_assert_eq!(w == 0, excluded >> i & 1 == 1);
-        }
-        for isa in isas() {
-            let mut weights = vec![7; n];
-            prop_assert_eq!(isa.symbol_weights(&logits, excluded, &mut weights), total, "{:?}", isa);
-            prop_assert!(weights == expected, "{isa:?}");
         }
     }
 }
@@ -179,7 +155,7 @@ fn silu_mul_is_the_same_everywhere() {
 fn softmax_shares_are_close() {
     let scores = [std::array::from_fn(|i| (i as i32 * 7919 % 31 - 15) * 30_000)];
     let mut shares = [[0; LANES]];
-    portable::softmax(&scores, &[(0, 0xfff7)], &mut shares);
+    portable::softmax(&scores, &[TileMark { tile: 0, lanes: 0xfff7 }], &mut shares);
     let exact = scores[0].map(|s| (f64::from(s) / f64::from(1 << 18)).exp2());
     let sum: f64 = exact.iter().enumerate().filter(|(i, _)| *i != 3).map(|(_, e)| e).sum();
     assert!(shares[0].iter().sum::<u32>() <= 1 << 15 && shares[0][3] == 0);

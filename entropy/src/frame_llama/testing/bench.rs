@@ -1,5 +1,6 @@
 //! Single kernel calls for benches.
 
+use super::super::kv::TileMark;
 use super::super::linear::Linear;
 use crate::isa::Isa;
 use crate::testing::Random;
@@ -19,7 +20,7 @@ enum Job {
     Linear(Linear),
     RmsNorm(usize),
     SiluMul(usize),
-    Attend(usize, &'static [(usize, u16)]),
+    Attend(usize, &'static [TileMark]),
 }
 
 impl KernelBench {
@@ -33,7 +34,7 @@ impl KernelBench {
 
     /// A linear layer on `m` rows.
     pub fn linear(inputs: usize, outputs: usize, m: usize) -> Self {
-        let weights: Vec<i8> = (0..inputs * outputs).map(|i| (i * 37 % 101) as i8 - 50).collect();
+        let weights: Vec<u8> = (0..inputs * outputs).map(|i| ((i * 37 % 101) as i8 - 50) as u8).collect();
         let layer = Linear::new(&weights, inputs, vec![1 << 30; outputs], 40, vec![32767; outputs]);
         let mut bench = Self::new(Job::Linear(layer), m * inputs.div_ceil(2) * 2);
         bench.a.truncate(m * inputs.div_ceil(2) * 2);
@@ -43,13 +44,19 @@ impl KernelBench {
 
     /// The other kernels at the default sizes, each with its name.
     pub fn elementwise() -> Vec<(&'static str, Self)> {
+        const STEPS: &[TileMark] = &[TileMark { tile: 0, lanes: u16::MAX }];
+        const WINDOW: &[TileMark] = &[
+            TileMark { tile: 0, lanes: 0x7f80 },
+            TileMark { tile: 1, lanes: 0x0ff0 },
+            TileMark { tile: 2, lanes: 0x1fe0 },
+        ];
         vec![
             ("rmsnorm-32x64", Self::new(Job::RmsNorm(64), 32 * 64)),
             ("rmsnorm-32x192", Self::new(Job::RmsNorm(192), 32 * 192)),
             ("silu_mul-32x128", Self::new(Job::SiluMul(128), 32 * 128)),
             ("silu_mul-32x384", Self::new(Job::SiluMul(384), 32 * 384)),
-            ("attend-depth-16-steps", Self::new(Job::Attend(8, &[(0, u16::MAX)]), 64)),
-            ("attend-backbone-24-frames", Self::new(Job::Attend(16, &[(0, 0x7f80), (1, 0x0ff0), (2, 0x1fe0)]), 192)),
+            ("attend-depth-16-steps", Self::new(Job::Attend(8, STEPS), 64)),
+            ("attend-backbone-24-frames", Self::new(Job::Attend(16, WINDOW), 192)),
         ]
     }
 

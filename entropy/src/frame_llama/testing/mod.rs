@@ -8,10 +8,11 @@ mod bench;
 pub use bench::KernelBench;
 
 use super::config::{ARCH, ESCAPES, FORMAT, FrameConfig, LAST_SYMBOLS, PRIMARIES};
+use crate::arrangement::DCT_ARRANGEMENT;
+use crate::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
+use crate::tensors::{TensorData, TensorWriter};
 use crate::testing::Random;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, serialize};
-use std::collections::HashMap;
+use safetensors::Dtype;
 
 /// How a random model's weights are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +64,22 @@ pub fn small_config() -> FrameConfig {
     }
 }
 
-/// A tensor being written: type, shape, little-endian data.
-type Tensor = (Dtype, Vec<usize>, Vec<u8>);
+/// [`small_config`] with the features of arrangement `dct-1`: a model that codes coefficients and compresses nothing.
+pub fn small_dct_config() -> FrameConfig {
+    FrameConfig {
+        features: BACKBONE_FEATURES,
+        depth_features: STEP_FEATURES,
+        dc_features: DC_FEATURES,
+        arrangement: DCT_ARRANGEMENT.to_owned(),
+        ..small_config()
+    }
+}
 
 /// The tensors of a model file, for tests that damage them before serialising.
 #[derive(Debug, Clone)]
 pub struct ModelWriter {
     config: FrameConfig,
-    tensors: HashMap<String, Tensor>,
+    tensors: TensorWriter,
     random: Random,
     weights: Weights,
 }
@@ -83,7 +92,7 @@ pub fn random_model(config: &FrameConfig, seed: u64) -> Vec<u8> {
 impl ModelWriter {
     /// No tensors yet.
     pub(crate) fn empty(config: &FrameConfig, seed: u64, weights: Weights) -> Self {
-        Self { config: config.clone(), tensors: HashMap::new(), random: Random::new(seed), weights }
+        Self { config: config.clone(), tensors: TensorWriter::default(), random: Random::new(seed), weights }
     }
 
     /// All tensors of a configuration.
@@ -138,24 +147,17 @@ impl ModelWriter {
     /// # Panics
     /// As [`to_bytes`](Self::to_bytes).
     pub fn to_bytes_with(&self, json: &str) -> Vec<u8> {
-        let views = self.tensors.iter().map(|(name, (dtype, shape, data))| {
-            let view = TensorView::new(*dtype, shape.clone(), data).expect("the data has the shape's length");
-            (name, view)
-        });
-        let metadata = [("lmcodec".to_owned(), json.to_owned())].into_iter().collect();
-        serialize(views, Some(metadata)).expect("serialisable tensors")
+        self.tensors.finish(json).expect("serialisable tensors")
     }
 
     /// Names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.tensors.keys().cloned().collect();
-        names.sort();
-        names
+        self.tensors.names().map(str::to_owned).collect()
     }
 
     /// Adds or replaces a tensor.
     pub fn set(&mut self, name: &str, dtype: Dtype, shape: &[usize], data: Vec<u8>) {
-        self.tensors.insert(name.to_owned(), (dtype, shape.to_vec(), data));
+        self.tensors.set(name, dtype, shape, data);
     }
 
     /// Removes a tensor.
@@ -164,7 +166,7 @@ impl ModelWriter {
     }
 
     /// A tensor's type, shape and data.
-    pub fn get(&self, name: &str) -> Option<&(Dtype, Vec<usize>, Vec<u8>)> {
+    pub fn get(&self, name: &str) -> Option<&TensorData> {
         self.tensors.get(name)
     }
 

@@ -15,15 +15,3 @@ pub const HEAD_MANTISSA: i32 = 4095;
 pub const SCORE_LIMIT: i32 = 1 << 30;
 /// Bound of logits (Q16 log2 units): ±2^14 bits.
 pub const LOGIT_LIMIT: i32 = 1 << 30;
-
-/// Bits of a magnitude: 0 for 0.
-#[inline(always)]
-pub(crate) const fn bit_length(v: u64) -> i32 {
-    64 - v.leading_zeros() as i32
-}
-
-/// `(v + 2^(s−1)) >> s`, v itself for s = 0.
-#[inline(always)]
-pub(crate) const fn round_shift(v: i64, s: u32) -> i64 {
-    (v + ((1i64 << s) >> 1)) >> s
-}

@@ -1,95 +1,33 @@
 //! The kernels with AVX-512 F, BW, DQ, VL and VNNI: the linear layers, attention and the logistic function by intrinsics;
 //! the rest is the portable code, compiled with these features.
 
-use super::super::cache::{KeysValues, Slot};
+use super::super::cache::{BLOCK_TILES, KeysValues, LANES, Slot};
 use super::super::fixed::SCORE_LIMIT;
-use super::super::linear::{BLOCK_PAIRS, WideLinear};
-use super::portable::{self, requantize};
-use super::{AttendScratch, BLOCK_TILES, LANES, Norm, recompile};
-use crate::frame_llama::fixed::{SIGMOID_CURVE, SIGMOID_SLOPE, SIGMOID_VALUE};
-use crate::frame_llama::kernel::avx512::{exp2_fraction, products};
-use crate::frame_llama::linear::PANEL;
+use super::super::linear::WideLinear;
+use super::operands::{AttendScratch, Norm};
+use super::recompile::recompile;
+use super::specification::{self, requantize};
+use crate::arithmetic::avx512::{Sigmoid, exp2_fraction, load, store, store_i16};
+use crate::gemm::PANEL;
+use crate::gemm::avx512::{multiply, multiply_wide};
 use std::arch::x86_64::*;
 
 recompile!(#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
 
-/// Groups of panels outside, rows inside, so that a group's weights stay in the L1 or L2 cache while all rows pass over
-/// them. Tiles keep 8 to 16 accumulators busy (an instruction's latency is 4 to 5 cycles, two start in each).
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn linear(layer: &WideLinear, a: &[i16], out: &mut [i32]) {
-    let m = a.len() / layer.stride();
-    let panels = layer.output_stride() / PANEL;
-    let mut panel = 0;
-    while panel < panels {
-        let group = match (panels - panel, m) {
-            (8.., 1) => 8,
-            (4.., _) => 4,
-            (2.., _) => 2,
-            _ => 1,
-        };
-        let mut row = 0;
-        while row < m {
-            row += match (group, m - row) {
-                (8, _) => tile::<1, 8>(layer, a, row, panel, out),
-                (4, 4..) => tile::<4, 4>(layer, a, row, panel, out),
-                (4, 3) => tile::<3, 4>(layer, a, row, panel, out),
-                (4, 2) => tile::<2, 4>(layer, a, row, panel, out),
-                (4, _) => tile::<1, 4>(layer, a, row, panel, out),
-                (2, 8..) => tile::<8, 2>(layer, a, row, panel, out),
-                (2, 4..) => tile::<4, 2>(layer, a, row, panel, out),
-                (2, _) => tile::<1, 2>(layer, a, row, panel, out),
-                (_, 4..) => tile::<4, 1>(layer, a, row, panel, out),
-                _ => tile::<1, 1>(layer, a, row, panel, out),
-            };
-        }
-        panel += group;
-    }
-}
-
-/// `M` rows times `P` panels. Returns M.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile<const M: usize, const P: usize>(
-    layer: &WideLinear,
-    a: &[i16],
-    row: usize,
-    panel: usize,
-    out: &mut [i32],
-) -> usize {
-    let (pairs, stride) = (layer.pairs(), layer.output_stride());
-    let activations = &a[row * layer.stride()..][..M * layer.stride()];
-    let weights = &layer.weights[panel * pairs..][..P * pairs];
     if layer.narrow {
-        let acc = products::<M, P>(weights, activations, pairs, 0..pairs);
-        for p in 0..P {
-            let n = (panel + p) * PANEL;
-            let mult = load(&layer.mult[n..]);
-            for (m, acc) in acc.iter().enumerate() {
-                store(&mut out[(row + m) * stride + n..], requantize_lanes(acc[p], layer.pre, mult));
-            }
-        }
-        return M;
+        multiply(&layer.panels, a, |row, panel, acc| {
+            let mult = load(&layer.mult[panel * PANEL..]);
+            let value = requantize_lanes(acc, layer.pre, mult);
+            store(&mut out[row * layer.output_stride() + panel * PANEL..], value);
+        });
+    } else {
+        multiply_wide(&layer.panels, a, |row, panel, sums| requantize(layer, row, panel, sums, out));
     }
-    let mut sums = [[[0i64; PANEL]; P]; M];
-    for from in (0..pairs).step_by(BLOCK_PAIRS) {
-        let acc = products::<M, P>(weights, activations, pairs, from..pairs.min(from + BLOCK_PAIRS));
-        for (sums, &acc) in sums.as_flattened_mut().iter_mut().zip(acc.as_flattened()) {
-            let mut part = [0; PANEL];
-            store(&mut part, acc);
-            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i64::from(part));
-        }
-    }
-    for (m, sums) in sums.iter().enumerate() {
-        let n = panel * PANEL;
-        let out = &mut out[(row + m) * stride + n..][..P * PANEL];
-        for ((out, &acc), &mult) in out.iter_mut().zip(sums.as_flattened()).zip(&layer.mult[n..]) {
-            *out = requantize(acc, layer.pre, mult);
-        }
-    }
-    M
 }
 
-/// [`requantize`] of 16 sums that fit i32 with their rounding (|Σ| ≤ 65535 · 32767).
+/// [`requantize_sum`](specification::requantize_sum) of 16 sums that fit i32 with their rounding (|Σ| ≤ 65535 · 32767).
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn requantize_lanes(acc: __m512i, pre: u32, mult: __m512i) -> __m512i {
@@ -102,32 +40,10 @@ fn requantize_lanes(acc: __m512i, pre: u32, mult: __m512i) -> __m512i {
     _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd)
 }
 
-/// The first 16 elements.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(values: &[i32]) -> __m512i {
-    let values: &[i32; 16] = values[..16].try_into().expect("16");
-    // SAFETY: 64 bytes of `values`.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-}
-
-/// Stores to the first 16 elements.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store(out: &mut [i32], value: __m512i) {
-    let out: &mut [i32; 16] = (&mut out[..16]).try_into().expect("16");
-    // SAFETY: 64 bytes of `out`.
-    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), value) };
-}
-
-/// 32 elements at a time: the segments' coefficients come from permutations of two registers.
+/// 32 elements at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn complements(gate: &[i32], exponent: i32, c: &mut [i16]) {
-    let table = |t: &[i16; 64]| {
-        // SAFETY: 2 · 64 bytes of the table.
-        unsafe { (_mm512_loadu_si512(t.as_ptr().cast()), _mm512_loadu_si512(t.as_ptr().add(32).cast())) }
-    };
-    let (value, slope, curve) = (table(&SIGMOID_VALUE), table(&SIGMOID_SLOPE), table(&SIGMOID_CURVE));
+    let sigmoid = Sigmoid::new();
     let shift = exponent.saturating_add(11);
     let (left, right) = (shift.clamp(0, 15), shift.clamp(-31, 0).unsigned_abs());
     let half = _mm512_set1_epi32(((1u32 << right) >> 1) as i32);
@@ -147,13 +63,7 @@ pub(super) fn complements(gate: &[i32], exponent: i32, c: &mut [i16]) {
         // With a zero mask nothing is read, wherever the pointer points.
         let high = magnitude((mask >> 16) as u16, gate.as_ptr().wrapping_add(16));
         let a = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-        let i = _mm512_srli_epi16(a, 9);
-        let t = _mm512_slli_epi16(_mm512_and_si512(a, _mm512_set1_epi16(511)), 6);
-        let v = _mm512_permutex2var_epi16(value.0, i, value.1);
-        let s = _mm512_permutex2var_epi16(slope.0, i, slope.1);
-        let curved = _mm512_permutex2var_epi16(curve.0, i, curve.1);
-        let s = _mm512_add_epi16(s, _mm512_mulhrs_epi16(curved, t));
-        let p = _mm512_add_epi16(v, _mm512_mulhrs_epi16(s, t));
+        let p = sigmoid.of_magnitudes(a);
         let below = _mm512_cmplt_epi16_mask(a, _mm512_set1_epi16(i16::MAX));
         let complement = _mm512_maskz_sub_epi16(below, _mm512_set1_epi16(i16::MIN), p);
         // SAFETY: the mask selects the elements of `c`.
@@ -189,7 +99,7 @@ pub(super) fn attend(
     }
 }
 
-/// Attention of `G` heads, step by step as [`portable::attend`].
+/// Attention of `G` heads, step by step as [`specification::attend`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn attend_group<const G: usize>(
@@ -238,7 +148,7 @@ fn attend_group<const G: usize>(
     }
     for (g, (out, exponent)) in out.chunks_exact_mut(head_dim).zip(exponents).enumerate() {
         let numerator = &totals[g * kv.columns..][..head_dim];
-        *exponent = portable::divide(numerator, denominator[g], least[g], out);
+        *exponent = specification::divide(numerator, denominator[g], least[g], out);
     }
 }
 
@@ -335,9 +245,7 @@ fn weigh(
             let two = _mm512_set1_epi32(2);
             let rounded = _mm512_add_epi32(p[t], _mm512_sllv_epi32(two, r));
             let share = _mm512_maskz_srlv_epi32(live[t], rounded, _mm512_add_epi32(r, two));
-            let shares: &mut [i16; LANES] = (&mut shares[block * BLOCK + t * LANES..][..LANES]).try_into().expect("16");
-            // SAFETY: 32 bytes of `shares`.
-            unsafe { _mm256_storeu_si256(shares.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(share)) };
+            store_i16(&mut shares[block * BLOCK + t * LANES..], _mm512_cvtepi32_epi16(share));
         }
     }
     (_mm512_reduce_add_epi64(denominator) as u64, least)

@@ -2,6 +2,7 @@
 
 use super::super::linear::{LinearSource, WideLinear, pre_shift};
 use super::*;
+use crate::isa::Kernel;
 use crate::testing::{Random, isas};
 
 fn scalar() -> Isa {

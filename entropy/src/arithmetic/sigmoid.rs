@@ -1,4 +1,4 @@
-//! The logistic function and the gated product of the feed-forward.
+//! The logistic function.
 
 /// Values at the left ends of 64 segments of 0.25 over 0..16, Q15. Part of the format.
 #[rustfmt::skip]
@@ -29,7 +29,7 @@ pub static SIGMOID_CURVE: [i16; 64] = [
 
 /// `(a·b + 2^14) >> 15`: the rounding Q15 product (`pmulhrsw`, `sqrdmulh`); never −32768·−32768 here.
 #[inline(always)]
-const fn mul_q15(a: i16, b: i16) -> i16 {
+pub(crate) const fn mul_q15(a: i16, b: i16) -> i16 {
     ((a as i32 * b as i32 + (1 << 14)) >> 15) as i16
 }
 
@@ -45,13 +45,4 @@ pub fn sigmoid(g: i16) -> i16 {
     let t = ((a & 511) << 6) as i16;
     let p = SIGMOID_VALUE[i] + mul_q15(SIGMOID_SLOPE[i] + mul_q15(SIGMOID_CURVE[i], t), t);
     if g < 0 { (32768 - p as i32) as i16 } else { p }
-}
-
-/// SiLU of the gate times up: g and u in Q11 (±32767) → Q10, saturated to i16.
-///
-/// `silu = (g·sigmoid(g) + 2^14) >> 15` (Q11), result `(silu·u + 2^11) >> 12`; |silu·u| + 2^11 < 2^30 + 2^11.
-#[inline(always)]
-pub fn silu_mul(g: i16, u: i16) -> i16 {
-    let silu = mul_q15(g, sigmoid(g));
-    ((silu as i32 * u as i32 + (1 << 11)) >> 12).clamp(-32768, 32767) as i16
 }

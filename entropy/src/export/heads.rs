@@ -1,11 +1,12 @@
 //! A trained head set (embedding, heads, adapter) in integers.
 
-use super::super::config::{FORMAT, HEADS_ARCH, HeadsConfig};
-use super::super::model::hex;
-use super::backbone::Tensor;
+use super::error::{ExportError, check_shape, check_values};
 use super::quantize::quantize_linear;
-use super::{ExportError, Writer, check_shape, check_values};
+use super::tensor::Tensor;
 use crate::error::ModelError;
+use crate::file_hash::FileHash;
+use crate::sequence_llama::{FORMAT, HEADS_ARCH, HeadsConfig};
+use crate::tensors::TensorWriter;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
@@ -123,7 +124,7 @@ impl HeadSet {
             format: FORMAT,
             d_model: self.d_model,
             vocabularies: self.vocabularies.clone(),
-            backbone_int_sha256: hex(&backbone_int_sha256),
+            backbone_int_sha256: FileHash(backbone_int_sha256).to_string(),
             arrangement: self.metadata.get("arrangement").cloned().unwrap_or_default(),
             source: self.metadata.clone(),
         }
@@ -175,7 +176,7 @@ pub fn export_heads(config: &HeadsConfig, embed: &[f32], head: &[f32]) -> Result
     check_shape("head.weight", &[symbols, d], head.len(), &[symbols, d])?;
     check_values("embed.weight", embed, EMBED_LIMIT)?;
     check_values("head.weight", head, WEIGHT_LIMIT)?;
-    let mut writer = Writer::default();
+    let mut writer = TensorWriter::default();
     let (mut mantissas, mut shifts) = (Vec::with_capacity(2 * embed.len()), Vec::with_capacity(rows));
     for row in embed.chunks_exact(d) {
         let peak = row.iter().fold(0f64, |max, &v| max.max(f64::from(v).abs())) * 2f64.powi(24);
@@ -185,8 +186,8 @@ pub fn export_heads(config: &HeadsConfig, embed: &[f32], head: &[f32]) -> Result
         mantissas.extend(row.iter().flat_map(|&v| ((f64::from(v) * scale).round() as i16).to_le_bytes()));
         shifts.push(shift);
     }
-    writer.bytes("embed.weight".to_owned(), Dtype::I16, &[rows, d], mantissas);
-    writer.i32("embed.shift".to_owned(), &shifts);
+    writer.set("embed.weight", Dtype::I16, &[rows, d], mantissas);
+    writer.i32("embed.shift", &[rows], &shifts);
     let (mut weights, mut mult, mut exponents) = (Vec::with_capacity(head.len()), Vec::new(), Vec::new());
     let mut rest = head;
     for &v in &config.vocabularies {
@@ -197,8 +198,8 @@ pub fn export_heads(config: &HeadsConfig, embed: &[f32], head: &[f32]) -> Result
         exponents.push(layer.exponent);
         rest = after;
     }
-    writer.bytes("head.weight".to_owned(), Dtype::I8, &[symbols, d], weights);
-    writer.i32("head.mult".to_owned(), &mult);
-    writer.i32("head.exponent".to_owned(), &exponents);
-    Ok(writer.finish(serde_json::to_string(config).map_err(ModelError::from)?)?)
+    writer.set("head.weight", Dtype::I8, &[symbols, d], weights);
+    writer.i32("head.mult", &[symbols], &mult);
+    writer.i32("head.exponent", &[exponents.len()], &exponents);
+    Ok(writer.finish(&serde_json::to_string(config).map_err(ModelError::from)?)?)
 }

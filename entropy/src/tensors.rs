@@ -1,12 +1,10 @@
-//! Reading tensors out of a model file, each with its name, type, shape and range checked.
+//! The tensors of a model file: reading each with its name, type, shape and range checked, and writing them.
 
-use super::linear::{Linear, MAX_ROW_SUM};
 use crate::error::ModelError;
 use safetensors::{Dtype, SafeTensors};
+#[cfg(any(test, feature = "export"))]
+use safetensors::{serialize, tensor::TensorView};
 use std::collections::BTreeSet;
-
-/// What the rows of a linear layer must have in a group: output count and the clamp's bound.
-pub(crate) type RowLimits<'a> = &'a [(usize, i32)];
 
 /// The tensors of a model file, and which of them have been asked for.
 pub(crate) struct TensorReader<'a> {
@@ -79,45 +77,57 @@ impl<'a> TensorReader<'a> {
     pub(crate) fn bias(&mut self, name: &str, shape: &[usize], limit: i32) -> Result<Vec<i32>, ModelError> {
         self.i32(name, shape, -limit, limit)
     }
+}
 
-    /// `{prefix}.weight|mult|shift`: a linear layer from `inputs` to the rows of `rows`.
-    pub(crate) fn linear(&mut self, prefix: &str, inputs: usize, rows: RowLimits) -> Result<Linear, ModelError> {
-        let mut layers = self.linears(prefix, None, inputs, rows)?;
-        Ok(layers.remove(0))
+/// The tensors of a file being written.
+#[cfg(any(test, feature = "export"))]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TensorWriter {
+    tensors: std::collections::BTreeMap<String, TensorData>,
+}
+
+/// A tensor being written: type, shape, little-endian data.
+#[cfg(any(test, feature = "export"))]
+pub type TensorData = (Dtype, Vec<usize>, Vec<u8>);
+
+#[cfg(any(test, feature = "export"))]
+impl TensorWriter {
+    /// Adds or replaces a tensor.
+    pub(crate) fn set(&mut self, name: impl Into<String>, dtype: Dtype, shape: &[usize], data: Vec<u8>) {
+        self.tensors.insert(name.into(), (dtype, shape.to_vec(), data));
     }
 
-    /// `count` linear layers stacked in one set of tensors (leading dimension `count`, one shift).
-    pub(crate) fn linear_stack(
-        &mut self,
-        prefix: &str,
-        count: usize,
-        inputs: usize,
-        rows: RowLimits,
-    ) -> Result<Vec<Linear>, ModelError> {
-        self.linears(prefix, Some(count), inputs, rows)
+    /// An i32 tensor.
+    pub(crate) fn i32(&mut self, name: impl Into<String>, shape: &[usize], values: &[i32]) {
+        self.set(name, Dtype::I32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect());
     }
 
-    fn linears(
-        &mut self,
-        prefix: &str,
-        stack: Option<usize>,
-        inputs: usize,
-        rows: RowLimits,
-    ) -> Result<Vec<Linear>, ModelError> {
-        let outputs = rows.iter().map(|r| r.0).sum();
-        let limit: Vec<i32> = rows.iter().flat_map(|&(n, limit)| std::iter::repeat_n(limit, n)).collect();
-        let shape: Vec<usize> = stack.into_iter().chain([outputs, inputs]).collect();
-        let shift = self.i32(&format!("{prefix}.shift"), &[1], 1, 62)?[0] as u32;
-        let mult = self.i32(&format!("{prefix}.mult"), &shape[..shape.len() - 1], 0, i32::MAX)?;
-        let name = format!("{prefix}.weight");
-        let weights: Vec<i8> = self.data(&name, Dtype::I8, "I8", &shape)?.iter().map(|&b| b as i8).collect();
-        for (row, w) in weights.chunks_exact(inputs).enumerate() {
-            let sum = w.iter().map(|w| u32::from(w.unsigned_abs())).sum();
-            if sum > MAX_ROW_SUM {
-                return Err(ModelError::Accumulator { name, row, sum, max: MAX_ROW_SUM });
-            }
-        }
-        let layers = weights.chunks_exact(outputs * inputs).zip(mult.chunks_exact(outputs));
-        Ok(layers.map(|(w, mult)| Linear::new(w, inputs, mult.to_vec(), shift, limit.clone())).collect())
+    /// The file, with JSON in the metadata entry `lmcodec`. It does not depend on the order in which tensors came.
+    pub(crate) fn finish(&self, json: &str) -> Result<Vec<u8>, ModelError> {
+        let views = self.tensors.iter().map(|(name, (dtype, shape, data))| {
+            TensorView::new(*dtype, shape.clone(), data).map(|view| (name.as_str(), view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>()?;
+        // The map's type is safetensors' own choice: std's, or hashbrown's without its feature `std`.
+        let metadata = std::iter::once(("lmcodec".to_owned(), json.to_owned())).collect();
+        Ok(serialize(views, Some(metadata))?)
+    }
+
+    /// Names in order.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn get(&self, name: &str) -> Option<&TensorData> {
+        self.tensors.get(name)
+    }
+
+    /// Takes a tensor out.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.tensors.remove(name);
     }
 }

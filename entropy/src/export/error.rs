@@ -1,18 +1,6 @@
-//! From a floating-point checkpoint and head set to integer files.
-//!
-//! Nothing here runs while coding: what the exporter rounds, by floats, goes into the files, and from there on every number
-//! is an integer.
-
-mod backbone;
-mod heads;
-mod quantize;
-
-pub use backbone::{CheckpointShape, CheckpointTensors, RopeScaling, Tensor, export_backbone};
-pub use heads::{HeadSet, export_head_set, export_heads};
+//! What cannot be exported, and the checks that say so.
 
 use crate::error::ModelError;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, serialize};
 use thiserror::Error;
 
 /// A checkpoint or head set that cannot be exported.
@@ -67,7 +55,7 @@ pub enum ExportError {
 }
 
 /// Finite, and within ±`max`.
-fn check_values(name: &str, data: &[f32], max: f32) -> Result<(), ExportError> {
+pub(super) fn check_values(name: &str, data: &[f32], max: f32) -> Result<(), ExportError> {
     match data.iter().position(|v| v.is_nan() || v.abs() > max) {
         None => Ok(()),
         Some(index) => Err(ExportError::Value { name: name.to_owned(), index, value: data[index], max }),
@@ -75,36 +63,10 @@ fn check_values(name: &str, data: &[f32], max: f32) -> Result<(), ExportError> {
 }
 
 /// The shape and as many elements.
-fn check_shape(name: &str, found: &[usize], elements: usize, expected: &[usize]) -> Result<(), ExportError> {
+pub(super) fn check_shape(name: &str, found: &[usize], elements: usize, expected: &[usize]) -> Result<(), ExportError> {
     if found == expected && elements == expected.iter().product::<usize>() {
         return Ok(());
     }
     let (name, found, expected) = (name.to_owned(), found.to_vec(), expected.to_vec());
     Err(ExportError::Shape { name, found, elements, expected })
-}
-
-/// The tensors of a file being written.
-#[derive(Default)]
-pub(super) struct Writer {
-    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-}
-
-impl Writer {
-    pub(super) fn bytes(&mut self, name: String, dtype: Dtype, shape: &[usize], data: Vec<u8>) {
-        self.tensors.push((name, dtype, shape.to_vec(), data));
-    }
-
-    pub(super) fn i32(&mut self, name: String, values: &[i32]) {
-        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.bytes(name, Dtype::I32, &[values.len()], data);
-    }
-
-    /// The file, with JSON in the metadata entry `lmcodec`.
-    pub(super) fn finish(&self, json: String) -> Result<Vec<u8>, ModelError> {
-        let views = self.tensors.iter().map(|(name, dtype, shape, data)| {
-            TensorView::new(*dtype, shape.clone(), data).map(|view| (name.as_str(), view))
-        });
-        let views = views.collect::<Result<Vec<_>, _>>()?;
-        Ok(serialize(views, Some([("lmcodec".to_owned(), json)].into_iter().collect()))?)
-    }
 }
