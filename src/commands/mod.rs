@@ -7,12 +7,17 @@ mod encode;
 #[cfg(feature = "eval")]
 mod eval;
 mod exit;
+#[cfg(feature = "finetune")]
 mod export;
 mod files;
+#[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
+#[cfg(not(feature = "finetune"))]
+mod missing;
 mod models;
 mod output;
+#[cfg(feature = "finetune")]
 mod train;
 mod verify;
 
@@ -41,9 +46,21 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Models(models::ModelsCommand),
+    #[cfg(feature = "finetune")]
     Train(train::Train),
+    #[cfg(feature = "finetune")]
     Finetune(finetune::Finetune),
+    #[cfg(feature = "finetune")]
     Export(export::Export),
+    /// Train a model on a folder of photos (not in this build)
+    #[cfg(not(feature = "finetune"))]
+    Train(missing::Missing),
+    /// Fine-tune embedding and heads of a pretrained Llama on latents (not in this build)
+    #[cfg(not(feature = "finetune"))]
+    Finetune(missing::Missing),
+    /// Round a pretrained Llama and a head set to integer files (not in this build)
+    #[cfg(not(feature = "finetune"))]
+    Export(missing::Missing),
     Datasets(datasets::Datasets),
     #[cfg(feature = "eval")]
     Eval(eval::Eval),
@@ -57,9 +74,18 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Models(models) => models.run(),
+        #[cfg(feature = "finetune")]
         Command::Train(train) => train.run(),
+        #[cfg(feature = "finetune")]
         Command::Finetune(finetune) => finetune.run(),
+        #[cfg(feature = "finetune")]
         Command::Export(export) => export.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Train(command) => command.run("train", "finetune"),
+        #[cfg(not(feature = "finetune"))]
+        Command::Finetune(command) => command.run("finetune", "finetune"),
+        #[cfg(not(feature = "finetune"))]
+        Command::Export(command) => command.run("export", "finetune"),
         Command::Datasets(datasets) => datasets.run(),
         #[cfg(feature = "eval")]
         Command::Eval(eval) => eval.run(),

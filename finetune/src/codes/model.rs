@@ -9,7 +9,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
 
 use super::blocks::FrozenBlocks;
-use crate::model::{LlamaBlock, Positions, rms_norm};
+use crate::frame::model::{LlamaBlock, Positions, rms_norm};
 
 /// VQ: one code a frame.
 #[derive(Module, Debug)]
