@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_entropy::sequence::SequenceLlama;
+use lmcodec_entropy::sequence_llama::SequenceLlama;
 use lmcodec_finetune::checkpoint::Checkpoint;
 use lmcodec_finetune::device::DeviceKind;
 use lmcodec_finetune::sequence::config::read_config;

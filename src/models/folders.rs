@@ -64,7 +64,7 @@ pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, E
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match kind_of(&bytes) {
         Some(ModelKind::SequenceBackbone) => {
-            lmcodec_entropy::sequence::SequenceBackbone::from_bytes(&bytes)
+            lmcodec_entropy::sequence_llama::SequenceBackbone::from_bytes(&bytes)
                 .map_err(|source| Error::Model { name, source })?;
         }
         Some(_) => drop(Model::from_file_in(path, folders)?),

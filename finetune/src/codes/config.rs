@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lmcodec_entropy::frames::config::{ARCH, FORMAT, FrameHeadsConfig, Medium, Neighbour, StepNeighbour};
-use lmcodec_entropy::llama::FrameConfig;
+use lmcodec_entropy::code_heads::config::{ARCH, CodeHeadsConfig, FORMAT, Medium, Neighbour, StepNeighbour};
+use lmcodec_entropy::frame_llama::FrameConfig;
 use lmcodec_entropy::weights::default_model;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -28,7 +28,7 @@ pub struct CodesTrainConfig {
     pub seed: u64,
 }
 
-/// What a frame is and what it sees; the fields are those of [`FrameHeadsConfig`].
+/// What a frame is and what it sees; the fields are those of [`CodeHeadsConfig`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -144,10 +144,10 @@ impl CodesTrainConfig {
     ///
     /// # Errors
     /// [`RunError`] if it is not one that the integer engine runs.
-    pub fn heads_config(&self, blocks: &FrameConfig, sha256: &[u8; 32]) -> Result<FrameHeadsConfig, RunError> {
+    pub fn heads_config(&self, blocks: &FrameConfig, sha256: &[u8; 32]) -> Result<CodeHeadsConfig, RunError> {
         let f = &self.frames;
         let depth = |n: usize| if f.medium == Medium::Rvq { n } else { 0 };
-        let config = FrameHeadsConfig {
+        let config = CodeHeadsConfig {
             arch: ARCH.into(),
             format: FORMAT,
             backbone_sha256: (f.train == Trained::Heads).then(|| format!("{:x}", Output::<Sha256>::from(*sha256))),

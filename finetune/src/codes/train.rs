@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use lmcodec_entropy::frames::config::FrameHeadsConfig;
+use lmcodec_entropy::code_heads::config::CodeHeadsConfig;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -35,13 +35,13 @@ pub struct CodesOutcome {
     /// The trained model.
     pub model: FrameCoder,
     /// The configuration of its integer file.
-    pub config: FrameHeadsConfig,
+    pub config: CodeHeadsConfig,
     /// Its progress.
     pub state: RunState<Seen>,
 }
 
 /// Bits a code of some batches, without gradients.
-pub fn bits_per_code(model: &FrameCoder, config: &FrameHeadsConfig, batches: &[CodeBatch], device: &Device) -> f64 {
+pub fn bits_per_code(model: &FrameCoder, config: &CodeHeadsConfig, batches: &[CodeBatch], device: &Device) -> f64 {
     let model = model.valid();
     // Batches of another length than the others need positions of their own, so one cache serves all.
     let mut cache = CodePositions::default();
@@ -53,7 +53,7 @@ pub fn bits_per_code(model: &FrameCoder, config: &FrameHeadsConfig, batches: &[C
 /// The model with what a step needs.
 struct CodesTraining<'a> {
     config: &'a CodesTrainConfig,
-    heads: FrameHeadsConfig,
+    heads: CodeHeadsConfig,
     train: Arc<CodeArray>,
     held: Vec<CodeBatch>,
     /// Without and with gradients.

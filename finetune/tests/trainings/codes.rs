@@ -1,8 +1,8 @@
 //! Heads for frames of codes end to end on tiny arrays: learning, exact resume, frozen blocks, parity with the integers.
 
-use lmcodec_entropy::frames::FrameHeads;
-use lmcodec_entropy::llama::testing::{default_config, random_model};
-use lmcodec_entropy::llama::{FrameConfig, FrameLlama};
+use lmcodec_entropy::code_heads::CodeHeads;
+use lmcodec_entropy::frame_llama::testing::{default_config, random_model};
+use lmcodec_entropy::frame_llama::{FrameConfig, FrameLlama};
 use lmcodec_finetune::codes::config::{CodesTrainConfig, Trained, is_codes_config, read_codes_config};
 use lmcodec_finetune::codes::data::CodeArray;
 use lmcodec_finetune::codes::export::export_frames;
@@ -123,8 +123,8 @@ fn trained(frames: &str, steps: usize, train: &str) -> (CodesOutcome, CodesRepor
     let bytes = std::fs::read(&report.model).expect("a model");
     let backbone = std::fs::read(config.frames.backbone.as_ref().expect("a path")).expect("a backbone");
     let backbone = FrameLlama::from_bytes(&backbone).expect("valid");
-    FrameHeads::from_bytes(&bytes, &[&backbone]).expect("a valid model file");
-    assert_eq!(FrameHeads::from_bytes(&bytes, &[]).is_ok(), config.frames.train == Trained::Full);
+    CodeHeads::from_bytes(&bytes, &[&backbone]).expect("a valid model file");
+    assert_eq!(CodeHeads::from_bytes(&bytes, &[]).is_ok(), config.frames.train == Trained::Full);
     (outcome, report, first["bits_per_code"].as_f64().expect("a number"))
 }
 

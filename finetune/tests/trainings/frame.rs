@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, STEP_FEATURES};
-use lmcodec_entropy::llama::FrameLlama as IntegerLlama;
+use lmcodec_entropy::frame_llama::FrameLlama as IntegerLlama;
 use lmcodec_finetune::export::export;
 use lmcodec_finetune::frame::ablation;
 use lmcodec_finetune::frame::batch::{Batch, Sample};
