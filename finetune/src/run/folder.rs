@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Tensor;
+use burn::tensor::{Bytes, Tensor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -174,17 +174,8 @@ impl<S: Default + Serialize + DeserializeOwned> RunFolder<S> {
         let (place, temporary) = (self.path.join(&name), self.path.join(format!("{CHECKPOINT}unfinished")));
         lmcodec_files::remove_folder(&temporary).map_err(RunError::io(&temporary))?;
         lmcodec_files::create_folder(&temporary).map_err(RunError::io(&temporary))?;
-        let write = |name: &str, bytes: Result<_, _>| -> Result<(), RunError> {
-            let path = temporary.join(name);
-            let bytes = bytes.map_err(|e: burn::store::RecordError| RunError::invalid(&path, e))?;
-            lmcodec_files::write(&path, &bytes).map_err(RunError::io(&path))
-        };
-        write(MODEL, model.clone().into_record().into_bytes())?;
-        write(OPTIMIZER, optimizer.to_record().into_bytes())?;
-        if self.state.checkpoint == name {
-            // This step is saved already.
-            return lmcodec_files::remove_folder(&temporary).map_err(RunError::io(&temporary));
-        }
+        write_record(&temporary.join(MODEL), model.clone().into_record().into_bytes())?;
+        write_record(&temporary.join(OPTIMIZER), optimizer.to_record().into_bytes())?;
         lmcodec_files::rename(&temporary, &place).map_err(RunError::io(&place))?;
         self.state.checkpoint = name;
         let path = self.path.join(STATE);
@@ -204,6 +195,12 @@ impl<S: Default + Serialize + DeserializeOwned> RunFolder<S> {
             }
         }
     }
+}
+
+/// Writes what burn has put into bytes.
+fn write_record(path: &Path, bytes: Result<Bytes, impl ToString>) -> Result<(), RunError> {
+    let bytes = bytes.map_err(|e| RunError::invalid(path, e))?;
+    lmcodec_files::write(path, &bytes).map_err(RunError::io(path))
 }
 
 /// Whether a folder holds a run with a checkpoint.

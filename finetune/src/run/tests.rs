@@ -144,7 +144,7 @@ fn run(folder: &Path, fault: Fault, stop_after: Option<usize>) -> Result<(Swap, 
     let values = Tensor::from_data(TensorData::new(vec![0.5f32, -0.25, 0.125, 1.0], [2, 2]), &device);
     let mut model = LinearConfig::new(2, 2).init(&device);
     model.weight = Param::from_tensor(values);
-    model.bias = model.bias.map(|bias| bias.map(|b| b.zeros_like()));
+    model.bias = Some(Param::from_tensor(Tensor::zeros([2], &device)));
     let mut optimizer = AdamWConfig::new().init();
     if run.is_resumed() {
         (model, optimizer) = run.load(model, optimizer)?;
