@@ -174,7 +174,7 @@ impl FrameLlama {
 
 #[cfg(test)]
 mod tests {
-    use super::model::Positions;
+    use super::super::model::Positions;
     use super::*;
     use burn::tensor::{Distribution, Int};
     use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};

@@ -58,7 +58,11 @@ fn samples(photos: &[&image::RgbImage], config: &TrainConfig, seed: u64, step: u
 }
 
 /// The photos of a split.
-fn of_split(photos: &[Photo], split: Split, config: &TrainConfig) -> impl Iterator<Item = &image::RgbImage> {
+fn of_split<'p>(
+    photos: &'p [Photo],
+    split: Split,
+    config: &TrainConfig,
+) -> impl Iterator<Item = &'p image::RgbImage> + use<'p> {
     let one_in = config.data.validation_one_in;
     photos.iter().filter(move |p| p.split(one_in) == split).map(|p| &p.pixels)
 }

@@ -20,8 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::RunError;
-use super::error::Part;
+use super::error::{Part, RunError};
 
 const CONFIG: &str = "config.toml";
 const STATE: &str = "state.json";

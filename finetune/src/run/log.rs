@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::RunError;
+use super::error::RunError;
 
 /// The open log.
 pub(crate) struct Log {

@@ -7,8 +7,8 @@ use burn::optim::{AdamWConfig, AdjustLrFn, GradientsAccumulator, GradientsParams
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::Rhythm;
 use super::schedule::Cosine;
+use super::training::Rhythm;
 
 /// AdamW, for the blocks' matrices Muon if wished, with linear warm-up and a cosine.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use super::RunError;
+use super::error::RunError;
 
 /// What makes the batches of a step (counted from 0). They may depend on the step alone, so that a resumed run sees what an
 /// uninterrupted one would.
