@@ -4,8 +4,8 @@ use lmcodec_codecs::jpeg;
 use lmcodec_entropy::segment::{SegmentBits, SymbolKind};
 
 use crate::error::Error;
+use crate::media::jpeg::frame;
 use crate::options::EncodeOptions;
-use crate::segments::{self, Bands};
 
 /// What [`bit_cost`] tells: ideal code lengths in bits, which the range coder meets to a few bytes a segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,7 @@ pub struct ComponentCost {
 pub fn bit_cost(bytes: &[u8], options: &EncodeOptions) -> Result<BitCost, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
     let image = jpeg::parse(bytes, &options.limits.jpeg).map_err(|error| Error::Image(error.to_string()))?;
-    let bands = Bands::balanced(&image, options.segment_rows);
-    let counts = segments::count(&image, &bands, &options.model(), options.effort.estimation(), &options.execution)?;
+    let counts = frame::count(&image, &options.model(), options)?;
     let names = ["Y", "Cb", "Cr"];
     let components = image.components.iter().enumerate().map(|(index, component)| {
         let name = match names.get(index) {

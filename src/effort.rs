@@ -65,6 +65,6 @@ impl FromStr for Effort {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let level = Self::ALL.into_iter().find(|level| level.name() == name);
-        level.ok_or_else(|| Error::Option(format!("effort {name}; there are fast, default and best")))
+        level.ok_or_else(|| Error::InvalidOption(format!("effort {name}; there are fast, default and best")))
     }
 }

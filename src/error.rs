@@ -8,8 +8,8 @@ use lmcodec_entropy::chunks::ChunkError;
 use lmcodec_entropy::error::{KernelUnavailable, ModelError};
 use thiserror::Error;
 
-use crate::models::ModelId;
-use crate::segments::SegmentFault;
+use crate::fault::SegmentFault;
+use crate::model_id::ModelId;
 
 /// Why a call failed. The command line turns each variant into an exit code (`docs/CLI.md`).
 #[derive(Debug, Error)]
@@ -111,9 +111,9 @@ pub enum Error {
         /// What is wrong with it.
         source: ModelError,
     },
-    /// An option that this machine or image cannot meet.
+    /// An option that this machine, image or array cannot meet.
     #[error("{0}")]
-    Option(String),
+    InvalidOption(String),
     /// What was decoded is not what was encoded.
     #[error("mismatch: {what}")]
     Mismatch {
@@ -155,7 +155,7 @@ impl From<CodesError> for Error {
 
 impl From<KernelUnavailable> for Error {
     fn from(error: KernelUnavailable) -> Self {
-        Self::Option(error.to_string())
+        Self::InvalidOption(error.to_string())
     }
 }
 

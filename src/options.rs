@@ -5,32 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lmcodec_codecs::jpeg;
-use lmcodec_entropy::isa::{Isa, Kernel};
 
 use crate::effort::Effort;
-use crate::error::Error;
+use crate::execution::Execution;
 use crate::models::{Model, ModelRegistry};
-
-/// Hears how much of a call is done: called from any thread with a fraction from 0 to 1.
-#[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(f64) + Send + Sync>);
-
-impl Progress {
-    /// Wraps a function.
-    pub fn new(hear: impl Fn(f64) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(hear))
-    }
-
-    pub(crate) fn at(&self, fraction: f64) {
-        (self.0)(fraction.clamp(0.0, 1.0));
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
-    }
-}
 
 /// Bounds that are checked before memory is allocated; they hold for encoding and decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,32 +37,6 @@ impl Default for Limits {
     }
 }
 
-/// How many threads, and with which instructions. Neither changes a bit of any result.
-#[derive(Debug, Clone, Default)]
-pub struct Execution {
-    /// Threads for the segments of this call; `None`: the current rayon pool, by default one thread a core.
-    pub threads: Option<NonZeroUsize>,
-    /// The kernels of the model; `None`: the fastest of this processor.
-    pub kernel: Option<Kernel>,
-    /// Hears how far the call is.
-    pub progress: Option<Progress>,
-}
-
-impl Execution {
-    pub(crate) fn isa(&self) -> Result<Isa, Error> {
-        Ok(self.kernel.map_or_else(|| Ok(Isa::detect()), Isa::new)?)
-    }
-
-    /// With as many threads as the limit has memory for, each taking `bytes` of keys and values.
-    pub(crate) fn within(&self, bytes: u64, limits: &Limits) -> Result<Self, Error> {
-        Error::limit("bytes of keys and values", bytes, limits.max_model_bytes)?;
-        let most = usize::try_from(limits.max_model_bytes / bytes.max(1)).unwrap_or(usize::MAX);
-        let threads = self.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
-        let threads = if most < threads { NonZeroUsize::new(most) } else { self.threads };
-        Ok(Self { threads, ..self.clone() })
-    }
-}
-
 /// Options of [`encode`](crate::encode()).
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
@@ -96,14 +48,15 @@ pub struct EncodeOptions {
     pub quality: u8,
     /// Chroma subsampling of images that are not JPEG files yet.
     pub subsampling: jpeg::Subsampling,
+    /// Decode to the very bytes of the input, whatever it is: what is no JPEG file is stored, not converted or refused.
+    pub exact: bool,
     /// Decode the result and compare before it is returned.
     pub verify: bool,
     /// Keep the modelled form of a JPEG file even where storing it takes fewer bytes (for measurements).
     pub always_model: bool,
     /// Rows of blocks of the first component that a segment has, about; at least one row of MCUs.
     pub segment_rows: NonZeroUsize,
-    /// Chunks of a segment, for sequence models (`None`: 8 to 64, by their length); pieces of a segment, for frame heads
-    /// (`None`: 64 of RVQ, grids of 2^18 codes of VQ).
+    /// Chunks of a segment, for sequence models and for frame heads (`None`: 8 to 64 by their length; grids of 2^18 codes of VQ).
     pub segment_chunks: Option<NonZeroUsize>,
     /// Bounds.
     pub limits: Limits,
@@ -121,6 +74,7 @@ impl Default for EncodeOptions {
             model: None,
             quality: 90,
             subsampling: jpeg::Subsampling::S420,
+            exact: false,
             verify: true,
             always_model: false,
             segment_rows: DEFAULT_SEGMENT_ROWS,
@@ -164,9 +118,41 @@ pub enum Mode {
     Modelled,
     /// The original's bytes through a general compressor.
     Stored {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: StoredReason,
     },
+}
+
+/// Why a file was stored and not modelled. As text it is a sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoredReason {
+    /// The caller of [`store`](crate::store()) asked for it, with this reason.
+    Asked(String),
+    /// The model cannot code such a file, as the text says.
+    NotModelled(String),
+    /// The modelled form is no smaller than the original.
+    NotSmaller {
+        /// Bytes of the modelled form.
+        modelled_bytes: usize,
+        /// Bytes of the original.
+        original_bytes: usize,
+    },
+    /// The modelled form did not decode to the original. The stored form does, so nothing is lost, but this is a fault of this
+    /// program or this machine and should be reported; the command line exits with 7.
+    VerificationFailed(String),
+}
+
+impl fmt::Display for StoredReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked(reason) | Self::NotModelled(reason) => f.write_str(reason),
+            Self::NotSmaller { modelled_bytes, original_bytes } => {
+                write!(f, "the modelled form's {modelled_bytes} bytes are no fewer than the file's {original_bytes}")
+            }
+            Self::VerificationFailed(problem) => write!(f, "verification of the modelled form failed: {problem}"),
+        }
+    }
 }
 
 /// What [`encode`](crate::encode()) gives.
@@ -186,4 +172,50 @@ pub struct Encoded {
     pub original_bytes: usize,
     /// Symbols that were coded, where each latent is one.
     pub symbols: Option<u64>,
+}
+
+impl Encoded {
+    /// A coded file without model, notes and symbols.
+    pub(crate) fn new(bytes: Vec<u8>, mode: Mode, original_bytes: usize) -> Self {
+        Self { bytes, mode, model: None, notes: Vec::new(), converted_from: None, original_bytes, symbols: None }
+    }
+}
+
+/// What a file of codes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodesMedium {
+    /// VQ indices. The last two dimensions are the grid, those before count grids, unless `grid` (rows, columns) says
+    /// otherwise: then the array is cut into such grids, whatever its shape.
+    Vq {
+        /// Rows and columns of a grid.
+        grid: Option<(usize, usize)>,
+    },
+    /// RVQ codes of shape […, steps, layers].
+    Rvq {
+        /// The shape is […, layers, steps].
+        layers_first: bool,
+    },
+}
+
+/// Codes of a segment unless told otherwise.
+pub const DEFAULT_SEGMENT_CODES: NonZeroUsize = NonZeroUsize::new(1 << 22).unwrap();
+
+/// Options of [`encode_codes`](crate::encode_codes) beside [`EncodeOptions`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodesOptions {
+    /// What the codes are.
+    pub medium: CodesMedium,
+    /// Codebook sizes: one, or one for each RVQ layer; empty: the greatest code plus one.
+    pub codebooks: Vec<u32>,
+    /// The tensor to take from a `.safetensors` file that has several.
+    pub tensor: Option<String>,
+    /// Codes of every segment but the last. Segments are coded and damaged on their own; small ones cost bytes.
+    pub segment_codes: NonZeroUsize,
+}
+
+impl CodesOptions {
+    /// Codebook sizes from the codes, the only tensor, large segments.
+    pub fn new(medium: CodesMedium) -> Self {
+        Self { medium, codebooks: Vec::new(), tensor: None, segment_codes: DEFAULT_SEGMENT_CODES }
+    }
 }

@@ -1,10 +1,9 @@
 //! Files of codebook indices with the adaptive model: there and back, damaged, salvaged, and refused.
 
 use lmcodec::container::{CodeMedium, Content, Header, Payload};
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, decode, encode_codes, inspect, salvage,
-    verify,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, SegmentPlace, decode, encode_codes, inspect,
+    salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
 use proptest::prelude::*;

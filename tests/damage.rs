@@ -5,8 +5,9 @@ mod synthetic;
 use std::sync::Arc;
 
 use lmcodec::container::{Checksum, Content, Header, JpegContent, Payload};
-use lmcodec::segments::SegmentPlace;
-use lmcodec::{DecodeOptions, EncodeOptions, Error, Estimation, Model, decode, encode, inspect, salvage, verify};
+use lmcodec::{
+    DecodeOptions, EncodeOptions, Error, Estimation, Model, SegmentPlace, decode, encode, inspect, salvage, verify,
+};
 use lmcodec_codecs::jpeg::{self, Limits, PixelFormat, encode_planes};
 use synthetic::{decode_options, encode_options, jpeg_file, model, model_bytes, pixels};
 

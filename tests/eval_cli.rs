@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lmcodec_eval::peers::{CommandLine, ExternalCodec};
-use lmcodec_eval::speed::{SpeedError, measure_speed};
+use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
+use lmcodec_eval::recompress::speed::{SpeedError, measure_speed};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lmcodec");
 
@@ -87,7 +87,7 @@ fn speed_pairs_processes_of_this_command() {
     let store = &report.codecs[0];
     assert_eq!((report.anchor.as_str(), report.pixels, store.byte_exact), ("store", 20000, 1));
     assert_eq!(store.coded_bytes, TINY.len() as u64);
-    assert!((store.encode.cpu_ratio - 1.0).abs() < 1e-12 && store.encode.peak_bytes >= 500_000, "{store:?}");
+    assert!((store.encode.cpu_ratio - 1.0).abs() < 1e-12, "{store:?}");
     assert!(matches!(measure_speed(&codecs, &files, 0, "", &|| ()), Err(SpeedError::Nothing { runs: 0, .. })));
     assert!(matches!(measure_speed(&[], &files, 1, "", &|| ()), Err(SpeedError::NoCodec)));
     let text = [("t".to_string(), b"text".to_vec())];
@@ -376,4 +376,13 @@ fn speech_goes_through_a_lossless_codec() {
     std::fs::write(dir.path().join("b.flac"), "no sound").unwrap();
     assert!(expect(&["speech", "--set", &set, "-o", &path(&dir, "x")], 4).1.contains("b.flac"));
     assert!(expect(&["speech", "--set", "s=/no/such/folder", "-o", &path(&dir, "x")], 3).1.contains("/no/such/folder"));
+}
+
+#[cfg(not(feature = "fid"))]
+#[test]
+fn fid_says_which_build_has_it() {
+    let (_, stderr) = expect(&["fid", "a", "b", "--weights", "w"], 2);
+    assert!(stderr.contains("eval fid") && stderr.contains("--features fid"), "{stderr}");
+    let (help, _) = expect(&["--help"], 0);
+    assert!(help.lines().any(|l| l.trim_start().starts_with("fid ") && l.contains("not in this build")), "{help}");
 }

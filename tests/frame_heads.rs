@@ -6,10 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use lmcodec::container::{CodesModel, Content, Header};
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Kernel, Mode, Model, ModelRegistry, decode,
-    encode_codes, inspect, salvage, verify,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Kernel, Mode, Model, ModelRegistry, SegmentPlace,
+    decode, encode_codes, inspect, salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
 use lmcodec_entropy::code_heads::config::CodeHeadsConfig;
@@ -170,7 +169,7 @@ fn what_does_not_fit_the_heads_is_said() {
     let (grid_heads, step_heads) = (heads(&small_grids()), heads(&small_steps()));
     let says = |original: &[u8], codes: &CodesOptions, model: &Arc<Model>, text: &str| {
         let error = encode_codes(original, codes, &options(model, 4)).expect_err(text);
-        assert!(matches!(error, Error::Option(_)) && error.to_string().contains(text), "{error}");
+        assert!(matches!(error, Error::InvalidOption(_)) && error.to_string().contains(text), "{error}");
     };
     let inferred = |codes: CodesOptions| CodesOptions { codebooks: Vec::new(), ..codes };
     // Media, layers, codebooks.

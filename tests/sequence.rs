@@ -6,10 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use lmcodec::container::Header;
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, Model, ModelRegistry, decode, encode,
-    encode_codes, inspect, salvage,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, Model, ModelRegistry, SegmentPlace, decode,
+    encode, encode_codes, inspect, salvage,
 };
 use lmcodec_codecs::codes::ElementType;
 use lmcodec_entropy::arrangement::flat::{Components, FlatArrangement, LayerOrder, Scan};
@@ -101,7 +100,7 @@ fn damage_is_located_and_the_rest_is_salvaged() {
     damaged[start + header.payloads[0].length] ^= 1;
     let salvaged = salvage(&damaged, &decode_options(&model)).expect("salvages");
     assert_eq!(salvaged.faults[0].place, SegmentPlace::Chunks(3..4));
-    image::load_from_memory(&salvaged.bytes).expect("an image");
+    lmcodec_codecs::jpeg::parse(&salvaged.bytes, &Default::default()).expect("an image");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn bad_files_are_named() {
         SpeechEvaluationError::Source { source: WaveformError::Unsupported { channels: 2, .. }, .. }
     ));
     std::fs::write(&path, utterance(0, 1).to_wav().unwrap()).unwrap();
-    assert!(matches!(run(), SpeechEvaluationError::Empty { .. }));
+    assert!(matches!(run(), SpeechEvaluationError::Source { source: WaveformError::Empty, .. }));
     let mut nobody = Listeners::default();
     let none = evaluate_speech(&[], &anchors().0, &LsdSettings::default(), &mut nobody, &mut |_| ()).unwrap_err();
     assert!(matches!(none, SpeechEvaluationError::NoUtterances));

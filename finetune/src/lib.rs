@@ -17,7 +17,6 @@ pub mod codes;
 pub mod device;
 pub mod export;
 pub mod frame;
-pub mod plot;
 pub mod run;
 pub mod sequence;
 

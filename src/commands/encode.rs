@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 use lmcodec::models::folders;
-use lmcodec::sniff::{self, Kind};
 use lmcodec::{
-    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode,
-    encode_codes, store,
+    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, StoredReason, Subsampling,
+    encode, encode_codes,
 };
 use serde_json::json;
 
@@ -66,7 +65,7 @@ pub(crate) struct Encode {
     /// Rows of luma blocks in a segment, about
     #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
     segment_rows: std::num::NonZeroUsize,
-    /// Chunks of a segment, with sequence models; pieces, with frame heads
+    /// Chunks of a segment, with sequence models and frame heads
     #[arg(long, hide = true, value_name = "N")]
     segment_chunks: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
@@ -152,6 +151,7 @@ impl Encode {
                 "422" => Subsampling::S422,
                 _ => Subsampling::S420,
             },
+            exact: false,
             verify: !self.no_verify,
             always_model: self.always_model,
             segment_rows: self.segment_rows,
@@ -183,14 +183,11 @@ impl Encode {
         let bytes = job.source.read(options.limits.max_original_bytes)?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
-        let named_jpeg = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
-        let encoded = if let Some(codes) = codes {
-            encode_codes(&bytes, codes, &options)?
-        } else if named_jpeg && sniff::kind(&bytes) != Kind::Jpeg {
-            // Whatever a file of that name holds, it is to come back byte for byte.
-            store(&bytes, format!("named as a JPEG file, but it is {}", sniff::describe(&bytes)), &options)?
-        } else {
-            encode(&bytes, &options)?
+        // Whatever a file named as a JPEG file holds, it is to come back byte for byte.
+        options.exact = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
+        let encoded = match codes {
+            Some(codes) => encode_codes(&bytes, codes, &options)?,
+            None => encode(&bytes, &options)?,
         };
         output::write(&job.target, &encoded.bytes, self.force)?;
         Ok(self.report(job, bytes.len(), &encoded, start))
@@ -203,6 +200,8 @@ impl Encode {
         let saving = (saving * 100.0).round() / 100.0;
         let seconds = start.elapsed().as_secs_f64();
         let mut notes = encoded.notes.clone();
+        // Nothing is lost, but somebody should know.
+        let fault = matches!(&encoded.mode, Mode::Stored { reason: StoredReason::VerificationFailed(_) });
         if let Some(format) = encoded.converted_from {
             notes.insert(0, format!("{format} converted lossily to JPEG at quality {}", self.quality));
         }
@@ -222,7 +221,10 @@ impl Encode {
                 line["symbols_per_second"] = json!((symbols as f64 / seconds.max(1e-9)).round());
             }
             if let Mode::Stored { reason } = &encoded.mode {
-                line["reason"] = json!(reason);
+                line["reason"] = json!(reason.to_string());
+            }
+            if fault {
+                line["verification_failed"] = json!(true);
             }
             if encoded.converted_from.is_some() {
                 line["jpeg_bytes"] = json!(encoded.original_bytes);
@@ -239,6 +241,6 @@ impl Encode {
                 "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n"
             )
         };
-        Report { text, notes, exit: None }
+        Report { text, notes, exit: fault.then_some(Exit::Mismatch) }
     }
 }

@@ -60,7 +60,7 @@ impl From<&Error> for Exit {
             | Error::Arrangement { .. }
             | Error::Model { .. } => Self::Unsupported,
             Error::Limit { .. } => Self::Limit,
-            Error::Option(_) => Self::Usage,
+            Error::InvalidOption(_) => Self::Usage,
             Error::Mismatch { .. } => Self::Mismatch,
             _ => Self::Failure,
         }

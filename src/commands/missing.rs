@@ -1,4 +1,4 @@
-//! A command that this build lacks: it stays in the help, and says in one line how to get it.
+//! Subcommands that this build leaves out: they stay in the help, and say in one line how to get them.
 
 use std::ffi::OsString;
 
@@ -6,18 +6,21 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 
-/// Whatever was asked of the command, `--help` included.
+/// Whatever stands after the subcommand's name.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Missing {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _arguments: Vec<OsString>,
+    arguments: Vec<OsString>,
 }
 
 impl Missing {
-    /// Where the command can be had: in builds with a feature.
+    /// The failure of `lmcodec COMMAND`, which needs the feature `feature`.
     pub(crate) fn run(&self, command: &str, feature: &str) -> Result<Exit, Failure> {
-        let message = format!("this build has no `{command}`: cargo install lmcodec --features {feature}");
-        Err(Failure::new(Exit::Usage, message))
+        let asked = self.arguments.first().map(|first| format!(" {}", first.to_string_lossy())).unwrap_or_default();
+        Err(Failure::new(
+            Exit::Usage,
+            format!("{command}{asked} is not in this build; get it with: cargo install lmcodec --features {feature}"),
+        ))
     }
 }

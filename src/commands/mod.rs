@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+#[cfg(feature = "datasets")]
 mod datasets;
 mod decode;
 mod encode;
@@ -13,7 +14,7 @@ mod files;
 #[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
-#[cfg(not(feature = "finetune"))]
+#[cfg(not(all(feature = "datasets", feature = "eval", feature = "fid", feature = "finetune")))]
 mod missing;
 mod models;
 mod output;
@@ -48,22 +49,29 @@ enum Command {
     Models(models::ModelsCommand),
     #[cfg(feature = "finetune")]
     Train(train::Train),
-    #[cfg(feature = "finetune")]
-    Finetune(finetune::Finetune),
-    #[cfg(feature = "finetune")]
-    Export(export::Export),
-    /// Train a model on a folder of photos (not in this build)
+    /// Train a model on a folder of photos, or heads for arrays of codes, and export it (not in this build: feature `finetune`)
     #[cfg(not(feature = "finetune"))]
     Train(missing::Missing),
-    /// Fine-tune embedding and heads of a pretrained Llama on latents (not in this build)
+    #[cfg(feature = "finetune")]
+    Finetune(finetune::Finetune),
+    /// Fine-tune embedding and head of a pretrained Llama on latents (not in this build: feature `finetune`)
     #[cfg(not(feature = "finetune"))]
     Finetune(missing::Missing),
-    /// Round a pretrained Llama and a head set to integer files (not in this build)
+    #[cfg(feature = "finetune")]
+    Export(export::Export),
+    /// Round a pretrained Llama and its trained heads to integers (not in this build: feature `finetune`)
     #[cfg(not(feature = "finetune"))]
     Export(missing::Missing),
+    #[cfg(feature = "datasets")]
     Datasets(datasets::Datasets),
+    /// Prepare folders of media for training (not in this build: feature `datasets`)
+    #[cfg(not(feature = "datasets"))]
+    Datasets(missing::Missing),
     #[cfg(feature = "eval")]
     Eval(eval::Eval),
+    /// Measure codecs, compare reports (not in this build: feature `eval`)
+    #[cfg(not(feature = "eval"))]
+    Eval(missing::Missing),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -76,19 +84,24 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Models(models) => models.run(),
         #[cfg(feature = "finetune")]
         Command::Train(train) => train.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Train(missing) => missing.run("train", "finetune"),
         #[cfg(feature = "finetune")]
         Command::Finetune(finetune) => finetune.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Finetune(missing) => missing.run("finetune", "finetune"),
         #[cfg(feature = "finetune")]
         Command::Export(export) => export.run(),
         #[cfg(not(feature = "finetune"))]
-        Command::Train(command) => command.run("train", "finetune"),
-        #[cfg(not(feature = "finetune"))]
-        Command::Finetune(command) => command.run("finetune", "finetune"),
-        #[cfg(not(feature = "finetune"))]
-        Command::Export(command) => command.run("export", "finetune"),
+        Command::Export(missing) => missing.run("export", "finetune"),
+        #[cfg(feature = "datasets")]
         Command::Datasets(datasets) => datasets.run(),
+        #[cfg(not(feature = "datasets"))]
+        Command::Datasets(missing) => missing.run("datasets", "datasets"),
         #[cfg(feature = "eval")]
         Command::Eval(eval) => eval.run(),
+        #[cfg(not(feature = "eval"))]
+        Command::Eval(missing) => missing.run("eval", "eval"),
     };
     match result {
         Ok(exit) => exit,
@@ -106,7 +119,7 @@ const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
 struct Coding {
-    /// Threads [default: one a core]; they change no bit of any result
+    /// Threads [default: one a core, and never more]; they change no bit of any result
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Print one JSON object a file, one a line
@@ -121,15 +134,16 @@ struct Coding {
 }
 
 impl Coding {
+    /// Threads that work side by side: as many as asked for, at most as many as run at once here.
     fn thread_count(&self) -> usize {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(all).get()
+        let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.map_or(all, |threads| threads.min(all)).get()
     }
 
     fn execution(&self) -> Execution {
         // Several files share one pool; see `batch`.
         let threads = self.threads.filter(|threads| threads.get() == 1);
-        Execution { threads, kernel: self.kernel, progress: None }
+        Execution { threads, kernel: self.kernel, ..Execution::default() }
     }
 
     /// The default limits, with the largest image as asked.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use lmcodec_eval::plot::{LogAxes, Series, line_chart};
 use lmcodec_finetune::codes::config::{is_codes_config, read_codes_config};
 use lmcodec_finetune::codes::report::finish_codes;
 use lmcodec_finetune::codes::train::train_codes;
@@ -120,9 +121,7 @@ impl Observer for Watch<'_> {
             self.bar.suspend(|| eprintln!("step {step}: validation {bits:.4} {}", self.unit));
         }
         let target = Target::File(self.folder.join("loss.svg"));
-        if let Some(svg) = curve(course)
-            && let Err(failure) = output::write(&target, svg.as_bytes(), true)
-        {
+        if let Err(failure) = output::write(&target, curve(course).as_bytes(), true) {
             // No reason to end a training.
             self.bar.suspend(|| eprintln!("lmcodec: {}", failure.message));
         }
@@ -133,9 +132,14 @@ impl Observer for Watch<'_> {
     }
 }
 
-/// The course of a run as SVG; none of a run that has just begun.
-fn curve(course: Course<'_>) -> Option<String> {
-    lmcodec_finetune::plot::loss_curve(course.unit.text, course.training, course.validations).ok().flatten()
+/// The course of a run as an SVG file.
+fn curve(course: Course<'_>) -> String {
+    let points = |values: &[(usize, f64)]| values.iter().map(|&(step, bits)| (step as f64, bits)).collect::<Vec<_>>();
+    let series = [
+        Series::line("training", 0, points(course.training)),
+        Series::line("validation", 1, points(course.validations)),
+    ];
+    line_chart("Loss", "step", course.unit.text, &series, LogAxes::default())
 }
 
 /// The exit code of an error.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Model, ModelId, ModelKind, kind_of};
+use super::{Model, ModelKind, kind_of};
 use crate::error::Error;
+use crate::model_id::ModelId;
 
 /// The environment variable that lists model folders, separated as in `PATH`.
 pub const VARIABLE: &str = "LMCODEC_MODELS";
@@ -20,8 +21,28 @@ const MAX_HEADER: u64 = 16 << 20;
 /// folder for application data, e.g. `$XDG_DATA_HOME`). They need not exist.
 pub fn standard() -> Vec<PathBuf> {
     let listed = std::env::var_os(VARIABLE).unwrap_or_default();
-    let listed = std::env::split_paths(&listed).filter(|folder| !folder.as_os_str().is_empty());
-    listed.chain(dirs::data_dir().map(|folder| folder.join("lmcodec").join("models"))).collect()
+    // Not on systems that know no such lists (WASI), where the call panics.
+    let listed = if cfg!(target_family = "wasm") {
+        vec![PathBuf::from(listed)]
+    } else {
+        std::env::split_paths(&listed).collect()
+    };
+    let listed = listed.into_iter().filter(|folder| !folder.as_os_str().is_empty());
+    listed.chain(application_data().map(|folder| folder.join("lmcodec").join("models"))).collect()
+}
+
+/// The system's folder for application data: `$XDG_DATA_HOME` or `~/.local/share` (XDG base directories), on macOS
+/// `~/Library/Application Support`, on Windows `%APPDATA%`.
+fn application_data() -> Option<PathBuf> {
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    if cfg!(windows) {
+        return absolute("APPDATA");
+    }
+    let home = || std::env::home_dir().filter(|folder| folder.is_absolute());
+    if cfg!(target_vendor = "apple") {
+        return home().map(|home| home.join("Library").join("Application Support"));
+    }
+    absolute("XDG_DATA_HOME").or_else(|| home().map(|home| home.join(".local").join("share")))
 }
 
 /// A file in a model folder.
@@ -54,7 +75,7 @@ pub fn list(folders: &[PathBuf]) -> Result<Vec<ModelFile>, Error> {
 /// whose backbone is neither beside it nor in the `folders` is an error; add the backbone first.)
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Model`], [`Error::MissingBackbone`], [`Error::Option`] for files that are no models.
+/// [`Error::Io`], [`Error::Model`], [`Error::MissingBackbone`], [`Error::InvalidOption`] for files that are no models.
 pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
@@ -68,20 +89,14 @@ pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, E
                 .map_err(|source| Error::Model { name, source })?;
         }
         Some(_) => drop(Model::from_file_in(path, folders)?),
-        None => return Err(Error::Option(format!("{} is no safetensors file", path.display()))),
+        None => return Err(Error::InvalidOption(format!("{} is no safetensors file", path.display()))),
     }
     let target = folder.join(format!("{}.{EXTENSION}", hash_of(&bytes)));
     if target.is_file() {
         return Ok(target);
     }
-    fs::create_dir_all(folder).map_err(io(folder))?;
-    let temporary = target.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &target));
-    if let Err(error) = written {
-        // Whatever was written is of no use; if it cannot be removed either, the first error says more.
-        let _ = fs::remove_file(&temporary);
-        return Err(io(&target)(error));
-    }
+    lmcodec_files::create_folder(folder).map_err(io(folder))?;
+    lmcodec_files::write(&target, &bytes).map_err(io(&target))?;
     Ok(target)
 }
 
@@ -92,7 +107,7 @@ const LEAST_DIGITS: usize = 8;
 /// extension) is `name`, or whose hash begins with it (8 hexadecimal digits or more).
 ///
 /// # Errors
-/// [`Error::ModelNotFound`], with what was looked for; [`Error::Option`] if a hash's beginning fits several files.
+/// [`Error::ModelNotFound`], with what was looked for; [`Error::InvalidOption`] if a hash's beginning fits several files.
 pub fn resolve(name: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
     if name.exists() {
         return Ok(name.into());
@@ -118,7 +133,7 @@ pub fn resolve(name: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
         }
         several => {
             let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            Err(Error::Option(format!("several models begin with {text}: {}", several.join(", "))))
+            Err(Error::InvalidOption(format!("several models begin with {text}: {}", several.join(", "))))
         }
     }
 }
@@ -159,7 +174,7 @@ pub(super) fn find_backbone(
 }
 
 fn hash_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The safetensors files of a folder, by name.

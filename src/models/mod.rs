@@ -7,7 +7,6 @@
 pub mod folders;
 mod kind;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,35 +19,8 @@ use lmcodec_entropy::sequence_llama::SequenceLlama;
 use lmcodec_entropy::weights::{self, EmbeddedModel};
 
 use crate::error::Error;
+use crate::model_id::{MAX_NAME, ModelId, ModelReference};
 pub use kind::{ModelKind, kind_of};
-
-/// The first 16 bytes of the SHA-256 of a model file: how a coded file names its model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ModelId(pub [u8; 16]);
-
-impl fmt::Display for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// Longest name of a model in a coded file, in bytes.
-pub(crate) const MAX_NAME: usize = 64;
-
-/// How a coded file names a model of one's own: by hash, and by a name for messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelReference {
-    /// What identifies the model.
-    pub id: ModelId,
-    /// What it is called; may be empty, at most 64 bytes are kept.
-    pub name: String,
-}
-
-impl ModelReference {
-    pub(crate) fn find(&self, models: &ModelRegistry) -> Result<Arc<Model>, Error> {
-        models.find_called(self.id, Some(&self.name))
-    }
-}
 
 /// A model with the name that messages and reports call it by.
 #[derive(Debug)]
@@ -137,7 +109,7 @@ impl Model {
                 Self::from_frame_heads(name, &bytes, &[&FrameLlama::from_bytes(&backbone).map_err(fault)?])
             }
             Some(ModelKind::FrameHeads { .. }) => Self::from_frame_heads(name, &bytes, &[]),
-            Some(ModelKind::SequenceBackbone) => Err(Error::Option(format!(
+            Some(ModelKind::SequenceBackbone) => Err(Error::InvalidOption(format!(
                 "{} is a backbone; name the head set that goes with it as the model",
                 path.display()
             ))),
@@ -211,7 +183,7 @@ impl Model {
             Weights::FrameHeads(_) => "frame heads for codebook indices",
             Weights::Sequence(_) => "a sequence model",
         };
-        Error::Option(format!("model {} is {kind}, not {needed}", self.name))
+        Error::InvalidOption(format!("model {} is {kind}, not {needed}", self.name))
     }
 
     /// How a coded file names it.
@@ -305,7 +277,11 @@ impl ModelRegistry {
     }
 
     /// [`find`](Self::find); the error calls the model by the name that the coded file gives it.
-    pub(crate) fn find_called(&self, id: ModelId, name: Option<&str>) -> Result<Arc<Model>, Error> {
+    pub(crate) fn find_reference(&self, model: &ModelReference) -> Result<Arc<Model>, Error> {
+        self.find_called(model.id, Some(&model.name))
+    }
+
+    fn find_called(&self, id: ModelId, name: Option<&str>) -> Result<Arc<Model>, Error> {
         if let Some(model) = self.added.iter().find(|model| model.id() == id) {
             return Ok(Arc::clone(model));
         }

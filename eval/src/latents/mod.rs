@@ -8,9 +8,12 @@
 //! | [`adaptive`] | adaptive arithmetic coding of order 0 and order 1 with the range coder of lmcodec-entropy |
 //! | [`general`] | xz, zstd and brotli at their strongest level |
 //!
+//! [`document`] makes a report of them.
+//!
 //! Every stream starts with the same few bytes (codebook, layers, frames as LEB128 numbers) and needs nothing else.
 
 pub mod adaptive;
+pub mod document;
 pub mod general;
 pub mod huffman;
 pub mod packing;

@@ -4,7 +4,7 @@
 //! `lmcodec eval image` or `lmcodec eval speech`, or a table of `lmcodec eval recompress`; other JSON files are left out.
 
 use crate::image::report::{ImageReport, KIND};
-use crate::report::Table;
+use crate::recompress::table::RecompressionTable;
 use crate::speech::document::{KIND as SPEECH_KIND, SpeechReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -92,7 +92,7 @@ pub struct Results {
     /// Reports of `eval image`.
     pub images: Vec<ImageReport>,
     /// Tables of `eval recompress`.
-    pub tables: Vec<Table>,
+    pub tables: Vec<RecompressionTable>,
     /// Reports of `eval speech`.
     pub speech: Vec<SpeechReport>,
 }
@@ -131,11 +131,11 @@ pub enum ResultsError {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Shape {
+enum FileShape {
     List { records: Vec<Record> },
     Bare(Vec<Record>),
     One(Box<Record>),
-    Table(Table),
+    Table(RecompressionTable),
 }
 
 impl Results {
@@ -172,10 +172,10 @@ impl Results {
         {
             self.speech.push(report);
         } else {
-            match serde_json::from_slice::<Shape>(json) {
-                Ok(Shape::List { records } | Shape::Bare(records)) => self.add(name, records)?,
-                Ok(Shape::One(record)) => self.add(name, vec![*record])?,
-                Ok(Shape::Table(table)) => self.tables.push(table),
+            match serde_json::from_slice::<FileShape>(json) {
+                Ok(FileShape::List { records } | FileShape::Bare(records)) => self.add(name, records)?,
+                Ok(FileShape::One(record)) => self.add(name, vec![*record])?,
+                Ok(FileShape::Table(table)) => self.tables.push(table),
                 Err(_) => return Ok(false),
             }
         }
@@ -215,6 +215,27 @@ impl Results {
         let mut found: Vec<&Record> = self.records.iter().filter(same).collect();
         found.sort_by(|a, b| a.cr().total_cmp(&b.cr()));
         found
+    }
+}
+
+/// Whether two records are of one model on the same latents, so that what differs is how they were coded.
+pub fn same_subject(a: &Record, b: &Record) -> bool {
+    let key = |r: &Record| (r.model.clone(), r.codec.clone(), r.codebook, r.quality, r.layers, r.symbols, r.lossless);
+    key(a) == key(b)
+}
+
+/// The best pair of records that may be compared: the first of `firsts` for which one of `seconds` is [`same_subject`] and fits.
+/// Where there is none, the best of `firsts` or else of `seconds` alone.
+pub fn best_pair<'a>(
+    firsts: &[&'a Record],
+    seconds: &[&'a Record],
+    fits: impl Fn(&Record, &Record) -> bool,
+) -> (Option<&'a Record>, Option<&'a Record>) {
+    let pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
+    match pairs.into_iter().find(|(first, second)| same_subject(first, second) && fits(first, second)) {
+        Some((first, second)) => (Some(first), Some(second)),
+        None if firsts.is_empty() => (None, seconds.first().copied()),
+        None => (firsts.first().copied(), None),
     }
 }
 

@@ -73,7 +73,7 @@ fn card(config: &TrainConfig, manifest: &Manifest, outcome: &Outcome, finished: 
          They are scaled, cropped, flipped and quantized anew at random (`lmcodec-datasets`, module `crops`).\n\n\
          ## Training\n\n`lmcodec train CONFIG.toml --out DIR` with the configuration below: {} steps, {:.1} million frames, {:.0} million \
          coefficients, {:.2} hours.\n\n```toml\n{text}```\n\n\
-         ![Bits a pixel over steps: batches of the training (thin) and validation (thick)](loss.svg)\n\n\
+         ![Bits a pixel over steps: batches of the training, and validation](loss.svg)\n\n\
          Validation (crops of the held-out photos, all qualities and components):\n\n| step | bits/pixel |\n|---|---|\n",
         outcome.model.parameters(),
         finished.bytes,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lmcodec_codecs::codes;
-use lmcodec_eval::csv_text::tables;
+use lmcodec_eval::latents::document::{LatentArray, LatentReport};
 use lmcodec_eval::latents::{LatentCodes, MAX_CODES, anchors, evaluate_latents};
-use lmcodec_eval::latents_document::{LatentArray, LatentReport};
+use lmcodec_eval::report::csv::tables;
 
 use super::outputs::ReportFolder;
 use super::{OrExit, read};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lmcodec_eval::document::Document;
-use lmcodec_eval::html::{PageOptions, page};
+use lmcodec_eval::report::document::Document;
+use lmcodec_eval::report::html::{PageOptions, page};
 use serde::Serialize;
 
 use super::OrExit;

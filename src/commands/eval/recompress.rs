@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::html::{PageOptions, page};
-use lmcodec_eval::markdown::markdown;
-use lmcodec_eval::peers::{installed_recompressors, missing_peers};
-use lmcodec_eval::peers_csv;
-use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
-use lmcodec_eval::recompression_document::document;
+use lmcodec_eval::recompress::codec::Recompressor;
+use lmcodec_eval::recompress::document::document;
+use lmcodec_eval::recompress::measure::{SourceSet, measure};
+use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
+use lmcodec_eval::recompress::peers_csv;
+use lmcodec_eval::report::html::{PageOptions, page};
 
 use super::lmcodec_codec::Own;
 use super::sets::{distinct_names, parse_set};
@@ -88,7 +88,7 @@ impl RecompressArgs {
             );
         }
         if let Some(path) = &self.markdown {
-            outputs::write(path, markdown(&table).as_bytes(), self.force)?;
+            outputs::write(path, document(&table).to_markdown().as_bytes(), self.force)?;
         }
         if let Some(path) = &self.html {
             outputs::write(path, page(&document(&table), &PageOptions::default()).as_bytes(), self.force)?;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::peers::installed_peers;
-use lmcodec_eval::speed::{SpeedError, SpeedReport, measure_speed};
+use lmcodec_eval::recompress::peers::installed_peers;
+use lmcodec_eval::recompress::speed::{SpeedError, SpeedReport, measure_speed};
 
 use super::lmcodec_codec::Own;
 use super::{outputs, progress_bar, read};
