@@ -112,6 +112,7 @@ fn photos_that_are_all_held_out_are_an_error() {
 
 #[test]
 fn crops_that_cannot_be_drawn_are_refused() {
+    let _turn = turn();
     let (dir, config) = run_folder(7);
     let text = std::fs::read_to_string(dir.path().join("config.toml")).expect("a config");
     for (wrong, says) in [

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use initial_heads;
 use lmcodec_files::testing::{kill_after, revive};
 use lmcodec_finetune::checkpoint::Checkpoint;
 use lmcodec_finetune::run::folder::read_state;
@@ -13,6 +12,7 @@ use lmcodec_finetune::sequence::config::{
     DataConfig, FinetuneConfig, InitialConfig, InitialEmbedding, InitialHead, TrainingConfig, read_config,
 };
 use lmcodec_finetune::sequence::head_file;
+use lmcodec_finetune::sequence::initial::initial_heads;
 use lmcodec_finetune::sequence::lora::{LoraConfig, Projection};
 use lmcodec_finetune::sequence::train::{Outcome, RunOptions, finetune};
 
