@@ -154,9 +154,12 @@ fn run(folder: &Path, fault: Fault, stop_after: Option<usize>) -> Result<(Swap, 
     Ok((training, run.state))
 }
 
-/// All that must not depend on interruptions: all but the clock and what it moves in the log.
+/// All that must not depend on interruptions: all but the clock, what it moves in the log, and the last bits of the losses
+/// (burn adds them up in an order that depends on where they lie in memory; no gradient does).
 fn comparable(state: &RunState<Seen>) -> RunState<Seen> {
-    RunState { seconds: 0.0, log_bytes: 0, ..state.clone() }
+    let rounded = |course: &[(usize, f64)]| course.iter().map(|v| (v.0, (v.1 * 1e5).round())).collect();
+    let (training, validations) = (rounded(&state.training), rounded(&state.validations));
+    RunState { seconds: 0.0, log_bytes: 0, training, validations, ..state.clone() }
 }
 
 fn log_steps(folder: &Path) -> Vec<(u64, bool)> {
