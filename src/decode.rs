@@ -47,6 +47,7 @@ pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f
 
 /// What [`verify`] found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// Length of the original in bytes.
     pub original_bytes: usize,
@@ -76,6 +77,7 @@ pub fn verify(bytes: &[u8], against: Option<&[u8]>, options: &DecodeOptions) -> 
 
 /// What [`salvage`] recovered.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Salvaged {
     /// A file of the original's kind; the original's bytes if `faults` is empty.
     pub bytes: Vec<u8>,
@@ -163,11 +165,11 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
             (Decoded::Stored(original), Vec::new())
         }
         Content::Jpeg(content) => {
-            let (image, faults) = media::jpeg::decode(content, &file)?;
+            let (image, faults) = media::jpeg::frame::decode(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::SequenceJpeg(content) => {
-            let (image, faults) = media::jpeg::decode_sequence(content, &file)?;
+            let (image, faults) = media::jpeg::sequence::decode(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::Codes(content) => {

@@ -8,9 +8,10 @@ use lmcodec_codecs::jpeg::{self, JpegImage};
 
 use crate::container::{Checksum, Header, Payload};
 use crate::decode::{decode, decode_share};
+use crate::encoded::{Encoded, Mode, StoredReason};
 use crate::error::Error;
 use crate::media::{self, Coded, stored};
-use crate::options::{CodesOptions, EncodeOptions, Encoded, Mode, StoredReason};
+use crate::options::{CodesOptions, EncodeOptions};
 #[cfg(feature = "images")]
 use crate::pixels;
 use crate::sniff::{self, Kind};
@@ -41,8 +42,8 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             let converted = pixels::convert(bytes, options)?;
             let jpeg = jpeg::write(&converted.image).map_err(|error| Error::Image(error.to_string()))?;
             let mut encoded = encode_image(&converted.image, &jpeg, options)?;
-            encoded.notes.extend(converted.notes);
-            encoded.converted_from = Some(name);
+            encoded.summary.notes.extend(converted.notes);
+            encoded.summary.converted_from = Some(name);
             Ok(encoded)
         }
         #[cfg(not(feature = "images"))]
@@ -90,7 +91,7 @@ fn shares(options: &EncodeOptions) -> (Range<f64>, Range<f64>) {
 
 /// The modelled form, if it is smaller than the original and decodes to it; else the stored form.
 fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
-    let (model, symbols) = (Some(coded.model.clone()), coded.symbols);
+    let (model, symbols) = (coded.model.clone(), coded.symbols);
     let file = seal(original, coded);
     if file.len() >= original.len() && !options.always_model {
         let reason = StoredReason::NotSmaller { modelled_bytes: file.len(), original_bytes: original.len() };
@@ -106,7 +107,9 @@ fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Ran
             return store_because(original, StoredReason::VerificationFailed(problem), options);
         }
     }
-    Ok(Encoded { model, symbols, ..Encoded::new(file, Mode::Modelled, original.len()) })
+    let mut encoded = Encoded::new(file, Mode::Modelled, original.len());
+    (encoded.summary.model, encoded.summary.symbols) = (Some(model), symbols);
+    Ok(encoded)
 }
 
 fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions) -> Result<Encoded, Error> {
@@ -154,7 +157,7 @@ mod tests {
         for damage in [true, false] {
             let coded = media::jpeg::encode(if damage { &other } else { &image }, &options, 0.0..0.5);
             let encoded = finish(&original, coded.expect("codes"), &options, 0.5..1.0).expect("encodes");
-            match encoded.mode {
+            match encoded.summary.mode {
                 Mode::Modelled => assert!(!damage),
                 Mode::Stored { ref reason } => {
                     assert!(damage && matches!(reason, StoredReason::VerificationFailed(_)), "{reason}");
@@ -170,7 +173,7 @@ mod tests {
         let options = EncodeOptions { exact: true, ..EncodeOptions::default() };
         for (bytes, found) in [(&b"\x89PNG\r\n\x1a\n"[..], "a PNG file"), (b"text", "text"), (b"", "an empty file")] {
             let encoded = encode(bytes, &options).expect("stores");
-            let Mode::Stored { reason } = &encoded.mode else { panic!("modelled") };
+            let Mode::Stored { reason } = &encoded.summary.mode else { panic!("modelled") };
             assert!(reason.to_string().contains(found), "{reason}");
             assert_eq!(decode(&encoded.bytes, &options.decode_options()).expect("decodes"), bytes);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lmcodec_codecs::codes::CodesError;
 use lmcodec_codecs::jpeg::JpegError;
 use lmcodec_entropy::chunks::ChunkError;
-use lmcodec_entropy::error::{KernelUnavailable, ModelError};
+use lmcodec_entropy::error::ModelError;
 use thiserror::Error;
 
 use crate::fault::SegmentFault;
@@ -21,6 +21,14 @@ pub enum Error {
         /// The file in question.
         path: PathBuf,
         /// What the system said.
+        source: std::io::Error,
+    },
+    /// A reader or writer that the caller has given.
+    #[error("{doing}: {source}")]
+    Stream {
+        /// "reading" or "writing".
+        doing: &'static str,
+        /// What it said.
         source: std::io::Error,
     },
     /// The bytes contradict the format of an lmcodec file, or were damaged.
@@ -150,12 +158,6 @@ impl Error {
 impl From<CodesError> for Error {
     fn from(error: CodesError) -> Self {
         Self::Codes(error)
-    }
-}
-
-impl From<KernelUnavailable> for Error {
-    fn from(error: KernelUnavailable) -> Self {
-        Self::InvalidOption(error.to_string())
     }
 }
 

@@ -47,8 +47,7 @@ impl fmt::Debug for Progress {
 ///     }
 /// }
 ///
-/// let mut options = lmcodec::DecodeOptions::default();
-/// options.execution.executor = Some(std::sync::Arc::new(Scoped(4)));
+/// let options = lmcodec::DecodeOptions::new().executor(std::sync::Arc::new(Scoped(4)));
 /// ```
 pub trait Executor: Send + Sync {
     /// How many tasks can run side by side, at least 1.
@@ -74,6 +73,7 @@ impl Executor for Rayon {
 
 /// How many threads, and with which instructions. Neither changes a bit of any result.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Execution {
     /// Threads for the segments of this call, at most; never more than the executor has. `None`: all of them.
     pub threads: Option<NonZeroUsize>,
@@ -98,17 +98,48 @@ impl fmt::Debug for Execution {
 }
 
 impl Execution {
-    pub(crate) fn isa(&self) -> Result<Isa, Error> {
-        Ok(self.kernel.map_or_else(|| Ok(Isa::detect()), Isa::new)?)
+    /// All threads of the current rayon pool, the fastest kernel.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    fn executor(&self) -> &dyn Executor {
+    /// Sets [`threads`](Self::threads); 0 is all.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads: NonZeroUsize::new(threads), ..self }
+    }
+
+    /// Sets [`executor`](Self::executor).
+    #[must_use]
+    pub fn executor(self, executor: Arc<dyn Executor>) -> Self {
+        Self { executor: Some(executor), ..self }
+    }
+
+    /// Sets [`kernel`](Self::kernel).
+    #[must_use]
+    pub fn kernel(self, kernel: Kernel) -> Self {
+        Self { kernel: Some(kernel), ..self }
+    }
+
+    /// Sets [`progress`](Self::progress).
+    #[must_use]
+    pub fn progress(self, progress: Progress) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    pub(crate) fn isa(&self) -> Result<Isa, Error> {
+        let isa = self.kernel.map_or_else(|| Ok(Isa::detect()), Isa::new);
+        isa.map_err(|error| Error::InvalidOption(error.to_string()))
+    }
+
+    fn who(&self) -> &dyn Executor {
         self.executor.as_deref().unwrap_or(&Rayon)
     }
 
     /// Threads that this call may use.
-    fn threads(&self) -> usize {
-        let most = self.executor().threads().max(1);
+    fn most(&self) -> usize {
+        let most = self.who().threads().max(1);
         self.threads.map_or(most, |threads| threads.get().min(most))
     }
 
@@ -116,7 +147,7 @@ impl Execution {
     pub(crate) fn within(&self, bytes: u64, most: u64) -> Result<Self, Error> {
         Error::limit("bytes of keys and values", bytes, most)?;
         let fit = usize::try_from(most / bytes.max(1)).unwrap_or(usize::MAX);
-        Ok(Self { threads: NonZeroUsize::new(self.threads().min(fit)), ..self.clone() })
+        Ok(Self { threads: NonZeroUsize::new(self.most().min(fit)), ..self.clone() })
     }
 
     /// `work(0..count)` in order, on as many threads as the call may use. After an error nothing more is begun.
@@ -125,13 +156,13 @@ impl Execution {
         count: usize,
         work: impl Fn(usize) -> Result<T, Error> + Sync,
     ) -> Result<Vec<T>, Error> {
-        let threads = self.threads().min(count);
+        let threads = self.most().min(count);
         if threads <= 1 {
             return (0..count).map(work).collect();
         }
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results: Vec<Mutex<Option<Result<T, Error>>>> = (0..count).map(|_| Mutex::new(None)).collect();
-        self.executor().run(threads, &|_| {
+        self.who().run(threads, &|_| {
             while !failed.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(result) = results.get(index) else { return };
@@ -213,11 +244,11 @@ mod tests {
     fn threads_are_capped() {
         let mut wishful = execution(2, 2);
         wishful.threads = NonZeroUsize::new(20_000);
-        assert_eq!(wishful.threads(), 2);
+        assert_eq!(wishful.most(), 2);
         wishful.threads = NonZeroUsize::new(1);
-        assert_eq!(wishful.threads(), 1);
-        assert_eq!(execution(0, 0).threads(), 1);
-        assert_eq!(execution(8, 8).within(100, 350).expect("three fit").threads(), 3);
+        assert_eq!(wishful.most(), 1);
+        assert_eq!(execution(0, 0).most(), 1);
+        assert_eq!(execution(8, 8).within(100, 350).expect("three fit").most(), 3);
         assert!(matches!(execution(8, 8).within(100, 99), Err(Error::Limit { found: 100, allowed: 99, .. })));
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 /// What is wrong with a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SegmentFault {
     /// Index of the segment.
     pub segment: usize,
@@ -16,6 +17,7 @@ pub struct SegmentFault {
 
 /// What a segment holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SegmentPlace {
     /// Lines of an image.
     Lines(Range<u32>),

@@ -1,10 +1,12 @@
 //! What a file says about itself, without decoding it.
 
+use std::sync::Arc;
+
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use lmcodec_entropy::segment::Estimation;
 use serde::Serialize;
-use std::sync::Arc;
+use sha2::digest::generic_array::GenericArray;
 
 use crate::container::{CodeMedium, CodesContent, Compressor, Content, Header, VERSION, payload};
 use crate::error::Error;
@@ -16,6 +18,7 @@ use crate::options::DecodeOptions;
 
 /// What [`inspect`] tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Version of the format.
     pub format_version: u8,
@@ -44,6 +47,7 @@ pub struct Inspection {
 
 /// The JPEG file behind a modelled file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct JpegInspection {
     /// The first 16 bytes of the model's SHA-256, in hexadecimal.
     pub model_sha256_prefix: String,
@@ -73,6 +77,7 @@ pub struct JpegInspection {
 
 /// One colour component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ComponentInspection {
     /// Component identifier.
     pub id: u8,
@@ -88,6 +93,7 @@ pub struct ComponentInspection {
 
 /// One payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SegmentInspection {
     /// First line of the image, and the line after the last; absent in stored files.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +111,7 @@ pub struct SegmentInspection {
 
 /// What [`inspect`] tells of a file of codes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CodesInspection {
     /// `vq` or `rvq`.
     pub medium: &'static str,
@@ -182,7 +189,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         format_version: VERSION,
         file_bytes: bytes.len(),
         original_bytes: header.original_length,
-        original_sha256_prefix: header.original_checksum.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        original_sha256_prefix: format!("{:x}", GenericArray::from(header.original_checksum.0)),
         mode,
         header_bytes,
         compressor,

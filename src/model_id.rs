@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use sha2::digest::generic_array::GenericArray;
+
 /// The first 16 bytes of the SHA-256 of a model file: how a coded file names its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ModelId(pub [u8; 16]);
 
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:x}", GenericArray::from(self.0))
     }
 }
 

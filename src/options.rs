@@ -1,63 +1,81 @@
-//! What a caller may choose, and what it gets back.
+//! What a caller may choose.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use lmcodec_codecs::jpeg;
+use lmcodec_codecs::jpeg::Subsampling;
 
 use crate::effort::Effort;
-use crate::execution::Execution;
+use crate::execution::{Execution, Executor, Progress};
+use crate::limits::Limits;
 use crate::models::{Model, ModelRegistry};
 
-/// Bounds that are checked before memory is allocated; they hold for encoding and decoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bounds of the JPEG part: pixels, coefficients, metadata, scans.
-    pub jpeg: jpeg::Limits,
-    /// The largest original file, in bytes.
-    pub max_original_bytes: u64,
-    /// Most codes of a file of codebook indices; each takes two bytes while it is worked on.
-    pub max_codes: u64,
-    /// Most bytes of keys and values of all threads together, for sequence models and frame heads; fewer threads are used to
-    /// stay below.
-    pub max_model_bytes: u64,
-}
-
-impl Default for Limits {
-    /// As [`jpeg::Limits`]; originals of up to 1 GiB, up to 2^28 codes, 8 GiB of keys
-    /// and values.
-    fn default() -> Self {
-        Self {
-            jpeg: jpeg::Limits::default(),
-            max_original_bytes: 1 << 30,
-            max_codes: 1 << 28,
-            max_model_bytes: 8 << 30,
+/// The setters that both kinds of options have.
+macro_rules! limits_and_execution {
+    () => {
+        /// Sets [`limits`](Self::limits).
+        #[must_use]
+        pub fn limits(self, limits: Limits) -> Self {
+            Self { limits, ..self }
         }
-    }
+
+        /// Sets [`execution`](Self::execution).
+        #[must_use]
+        pub fn execution(self, execution: Execution) -> Self {
+            Self { execution, ..self }
+        }
+
+        /// Sets the threads of the [`execution`](Self::execution); 0 is all.
+        #[must_use]
+        pub fn threads(self, threads: usize) -> Self {
+            let execution = self.execution.clone().threads(threads);
+            self.execution(execution)
+        }
+
+        /// Sets the executor of the [`execution`](Self::execution).
+        #[must_use]
+        pub fn executor(self, executor: Arc<dyn Executor>) -> Self {
+            let execution = self.execution.clone().executor(executor);
+            self.execution(execution)
+        }
+
+        /// Sets who hears of the progress of the [`execution`](Self::execution).
+        #[must_use]
+        pub fn progress(self, progress: Progress) -> Self {
+            let execution = self.execution.clone().progress(progress);
+            self.execution(execution)
+        }
+    };
 }
 
-/// Options of [`encode`](crate::encode()).
+/// Options of [`encode`](crate::encode()) and [`encode_codes`](crate::encode_codes).
+///
+/// ```
+/// use lmcodec::{Effort, EncodeOptions};
+///
+/// let options = EncodeOptions::new().effort(Effort::Best).threads(4);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EncodeOptions {
     /// The effort for JPEG coefficients.
     pub effort: Effort,
-    /// The model; `None`: the embedded one of the effort.
+    /// The model; `None`: the embedded one of the effort, and for codes the adaptive one.
     pub model: Option<Arc<Model>>,
     /// Quality of images that are not JPEG files yet, 1..=100.
     pub quality: u8,
     /// Chroma subsampling of images that are not JPEG files yet.
-    pub subsampling: jpeg::Subsampling,
+    pub subsampling: Subsampling,
     /// Decode to the very bytes of the input, whatever it is: what is no JPEG file is stored, not converted or refused.
     pub exact: bool,
     /// Decode the result and compare before it is returned.
     pub verify: bool,
-    /// Keep the modelled form of a JPEG file even where storing it takes fewer bytes (for measurements).
+    /// Keep the modelled form of a file even where storing it takes fewer bytes (for measurements).
     pub always_model: bool,
-    /// Rows of blocks of the first component that a segment has, about; at least one row of MCUs.
-    pub segment_rows: NonZeroUsize,
-    /// Chunks of a segment, for sequence models and for frame heads (`None`: 8 to 64 by their length; grids of 2^18 codes of VQ).
-    pub segment_chunks: Option<NonZeroUsize>,
+    /// Size of the segments of an image: rows of blocks of the first component, about; at least one row of MCUs. `None`:
+    /// [`DEFAULT_SEGMENT_ROWS`], with sequence models some chunks that have 65,536 coefficients. (That of codes is
+    /// [`CodesOptions::segment_codes`].)
+    pub segment_rows: Option<NonZeroUsize>,
     /// Bounds.
     pub limits: Limits,
     /// Threads, kernels, progress.
@@ -73,12 +91,11 @@ impl Default for EncodeOptions {
             effort: Effort::Default,
             model: None,
             quality: 90,
-            subsampling: jpeg::Subsampling::S420,
+            subsampling: Subsampling::S420,
             exact: false,
             verify: true,
             always_model: false,
-            segment_rows: DEFAULT_SEGMENT_ROWS,
-            segment_chunks: None,
+            segment_rows: None,
             limits: Limits::default(),
             execution: Execution::default(),
         }
@@ -86,11 +103,64 @@ impl Default for EncodeOptions {
 }
 
 impl EncodeOptions {
-    pub(crate) fn model(&self) -> Arc<Model> {
-        self.model.clone().unwrap_or_else(|| self.effort.model())
+    /// The effort `default`, verified, on all threads.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
+    /// Sets [`effort`](Self::effort).
+    #[must_use]
+    pub fn effort(self, effort: Effort) -> Self {
+        Self { effort, ..self }
+    }
+
+    /// Sets [`model`](Self::model).
+    #[must_use]
+    pub fn model(self, model: Arc<Model>) -> Self {
+        Self { model: Some(model), ..self }
+    }
+
+    /// Sets [`quality`](Self::quality), 1..=100.
+    #[must_use]
+    pub fn quality(self, quality: u8) -> Self {
+        Self { quality, ..self }
+    }
+
+    /// Sets [`subsampling`](Self::subsampling).
+    #[must_use]
+    pub fn subsampling(self, subsampling: Subsampling) -> Self {
+        Self { subsampling, ..self }
+    }
+
+    /// Sets [`exact`](Self::exact).
+    #[must_use]
+    pub fn exact(self, exact: bool) -> Self {
+        Self { exact, ..self }
+    }
+
+    /// Sets [`verify`](Self::verify).
+    #[must_use]
+    pub fn verify(self, verify: bool) -> Self {
+        Self { verify, ..self }
+    }
+
+    /// Sets [`always_model`](Self::always_model).
+    #[must_use]
+    pub fn always_model(self, always_model: bool) -> Self {
+        Self { always_model, ..self }
+    }
+
+    /// Sets [`segment_rows`](Self::segment_rows); 0 is the default.
+    #[must_use]
+    pub fn segment_rows(self, rows: usize) -> Self {
+        Self { segment_rows: NonZeroUsize::new(rows), ..self }
+    }
+
+    limits_and_execution!();
+
     /// Options that decode what these encode.
+    #[must_use]
     pub fn decode_options(&self) -> DecodeOptions {
         let mut models = ModelRegistry::new();
         if let Some(model) = &self.model {
@@ -98,12 +168,17 @@ impl EncodeOptions {
         }
         DecodeOptions { models, limits: self.limits, execution: self.execution.clone() }
     }
+
+    pub(crate) fn jpeg_model(&self) -> Arc<Model> {
+        self.model.clone().unwrap_or_else(|| self.effort.model())
+    }
 }
 
 /// Options of [`decode`](crate::decode()), [`verify`](crate::verify()) and [`inspect`](crate::inspect()).
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DecodeOptions {
-    /// Models beside the embedded one.
+    /// Models beside the embedded ones.
     pub models: ModelRegistry,
     /// Bounds.
     pub limits: Limits,
@@ -111,78 +186,32 @@ pub struct DecodeOptions {
     pub execution: Execution,
 }
 
-/// How a file is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
-    /// Coefficients coded with the model, and side information.
-    Modelled,
-    /// The original's bytes through a general compressor.
-    Stored {
-        /// Why.
-        reason: StoredReason,
-    },
-}
-
-/// Why a file was stored and not modelled. As text it is a sentence for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StoredReason {
-    /// The caller of [`store`](crate::store()) asked for it, with this reason.
-    Asked(String),
-    /// The model cannot code such a file, as the text says.
-    NotModelled(String),
-    /// The modelled form is no smaller than the original.
-    NotSmaller {
-        /// Bytes of the modelled form.
-        modelled_bytes: usize,
-        /// Bytes of the original.
-        original_bytes: usize,
-    },
-    /// The modelled form did not decode to the original. The stored form does, so nothing is lost, but this is a fault of this
-    /// program or this machine and should be reported; the command line exits with 7.
-    VerificationFailed(String),
-}
-
-impl fmt::Display for StoredReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked(reason) | Self::NotModelled(reason) => f.write_str(reason),
-            Self::NotSmaller { modelled_bytes, original_bytes } => {
-                write!(f, "the modelled form's {modelled_bytes} bytes are no fewer than the file's {original_bytes}")
-            }
-            Self::VerificationFailed(problem) => write!(f, "verification of the modelled form failed: {problem}"),
-        }
+impl DecodeOptions {
+    /// The embedded models, on all threads.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
-}
 
-/// What [`encode`](crate::encode()) gives.
-#[derive(Debug, Clone)]
-pub struct Encoded {
-    /// The lmcodec file.
-    pub bytes: Vec<u8>,
-    /// How it keeps the original.
-    pub mode: Mode,
-    /// Name of the model, for modelled files.
-    pub model: Option<String>,
-    /// What the caller should tell the user, e.g. that transparency was lost.
-    pub notes: Vec<String>,
-    /// The input's format where it was no JPEG file: it has been converted.
-    pub converted_from: Option<&'static str>,
-    /// The file that decoding gives back, in bytes: the input's size unless it was converted.
-    pub original_bytes: usize,
-    /// Symbols that were coded, where each latent is one.
-    pub symbols: Option<u64>,
-}
-
-impl Encoded {
-    /// A coded file without model, notes and symbols.
-    pub(crate) fn new(bytes: Vec<u8>, mode: Mode, original_bytes: usize) -> Self {
-        Self { bytes, mode, model: None, notes: Vec::new(), converted_from: None, original_bytes, symbols: None }
+    /// Sets [`models`](Self::models).
+    #[must_use]
+    pub fn models(self, models: ModelRegistry) -> Self {
+        Self { models, ..self }
     }
+
+    /// Adds a model to [`models`](Self::models).
+    #[must_use]
+    pub fn model(mut self, model: Arc<Model>) -> Self {
+        self.models.add(model);
+        self
+    }
+
+    limits_and_execution!();
 }
 
 /// What a file of codes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CodesMedium {
     /// VQ indices. The last two dimensions are the grid, those before count grids, unless `grid` (rows, columns) says
     /// otherwise: then the array is cut into such grids, whatever its shape.
@@ -197,11 +226,15 @@ pub enum CodesMedium {
     },
 }
 
-/// Codes of a segment unless told otherwise.
-pub const DEFAULT_SEGMENT_CODES: NonZeroUsize = NonZeroUsize::new(1 << 22).unwrap();
-
 /// Options of [`encode_codes`](crate::encode_codes) beside [`EncodeOptions`].
+///
+/// ```
+/// use lmcodec::{CodesMedium, CodesOptions};
+///
+/// let options = CodesOptions::new(CodesMedium::Rvq { layers_first: true }).codebooks([1024]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CodesOptions {
     /// What the codes are.
     pub medium: CodesMedium,
@@ -209,13 +242,37 @@ pub struct CodesOptions {
     pub codebooks: Vec<u32>,
     /// The tensor to take from a `.safetensors` file that has several.
     pub tensor: Option<String>,
-    /// Codes of every segment but the last. Segments are coded and damaged on their own; small ones cost bytes.
-    pub segment_codes: NonZeroUsize,
+    /// Size of the segments: codes of every segment but the last (with models that have chunks: as many whole chunks as fit).
+    /// Segments are coded and damaged on their own; small ones cost bytes. `None`: [`DEFAULT_SEGMENT_CODES`] with the adaptive
+    /// model; 64 chunks of RVQ or grids of 2^18 codes of VQ with frame heads; 65,536 codes with sequence models.
+    pub segment_codes: Option<NonZeroUsize>,
 }
+
+/// Codes of a segment with the adaptive model, unless told otherwise.
+pub const DEFAULT_SEGMENT_CODES: NonZeroUsize = NonZeroUsize::new(1 << 22).unwrap();
 
 impl CodesOptions {
     /// Codebook sizes from the codes, the only tensor, large segments.
+    #[must_use]
     pub fn new(medium: CodesMedium) -> Self {
-        Self { medium, codebooks: Vec::new(), tensor: None, segment_codes: DEFAULT_SEGMENT_CODES }
+        Self { medium, codebooks: Vec::new(), tensor: None, segment_codes: None }
+    }
+
+    /// Sets [`codebooks`](Self::codebooks).
+    #[must_use]
+    pub fn codebooks(self, codebooks: impl Into<Vec<u32>>) -> Self {
+        Self { codebooks: codebooks.into(), ..self }
+    }
+
+    /// Sets [`tensor`](Self::tensor).
+    #[must_use]
+    pub fn tensor(self, tensor: impl Into<String>) -> Self {
+        Self { tensor: Some(tensor.into()), ..self }
+    }
+
+    /// Sets [`segment_codes`](Self::segment_codes); 0 is the default.
+    #[must_use]
+    pub fn segment_codes(self, codes: usize) -> Self {
+        Self { segment_codes: NonZeroUsize::new(codes), ..self }
     }
 }

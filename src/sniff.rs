@@ -5,6 +5,7 @@ pub const MAGIC: [u8; 3] = [0xCE, 0xBB, b'm'];
 
 /// Kinds of input that are told apart by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Starts with an SOI marker: goes the JPEG way, whatever follows.
     Jpeg,

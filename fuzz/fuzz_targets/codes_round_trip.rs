@@ -13,8 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         2 => CodesMedium::Rvq { layers_first: false },
         _ => CodesMedium::Rvq { layers_first: true },
     };
-    let mut codes = CodesOptions::new(medium);
-    codes.segment_codes = 64.try_into().expect("not zero");
+    let codes = CodesOptions::new(medium).segment_codes(64);
     let mut options = EncodeOptions::default();
     (options.verify, options.always_model) = (false, true);
     options.limits.max_codes = 1 << 14;

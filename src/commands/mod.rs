@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lmcodec::models::folders;
-use lmcodec::{Execution, Kernel, Limits, ModelRegistry};
+use lmcodec::{DecodeOptions, Execution, Kernel, Limits, ModelRegistry};
 
 pub(crate) use exit::{Exit, Failure};
 
@@ -142,17 +142,19 @@ impl Coding {
 
     fn execution(&self) -> Execution {
         // Several files share one pool; see `batch`.
-        let threads = self.threads.filter(|threads| threads.get() == 1);
-        Execution { threads, kernel: self.kernel, ..Execution::default() }
+        let mut execution = Execution::new();
+        execution.threads = self.threads.filter(|threads| threads.get() == 1);
+        execution.kernel = self.kernel;
+        execution
     }
 
     /// The default limits, with the largest image as asked.
     fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.jpeg.max_pixels = self.max_pixels;
-        // Four components of two bytes: no image of that many pixels is turned away for its coefficients.
-        limits.jpeg.max_coefficient_bytes = limits.jpeg.max_coefficient_bytes.max(self.max_pixels.saturating_mul(8));
-        limits
+        Limits::new().max_pixels(self.max_pixels)
+    }
+
+    fn decode_options(&self, models: ModelRegistry) -> DecodeOptions {
+        DecodeOptions::new().models(models).limits(self.limits()).execution(self.execution())
     }
 }
 

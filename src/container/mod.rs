@@ -1,6 +1,7 @@
 //! The file: a header with everything that decoding needs, then the payloads (`docs/FORMAT.md`, byte by byte).
 //!
-//! This module knows bytes, lengths and checksums and nothing about images.
+//! This module knows bytes, lengths and checksums and nothing about images. It is no part of the library's interface: it is
+//! public for the tests and fuzz targets of this repository, and changes with the format.
 
 mod codes;
 mod model;

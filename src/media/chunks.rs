@@ -9,8 +9,8 @@ use super::payloads::{self, Meter, Segments};
 use crate::error::Error;
 use crate::execution::Execution;
 use crate::fault::{SegmentFault, SegmentPlace};
+use crate::limits::Limits;
 use crate::models::SequenceModel;
-use crate::options::Limits;
 
 /// Positions of a segment, about: what bounds the keys and values of a thread.
 const SEGMENT_POSITIONS: usize = 1 << 16;
@@ -20,10 +20,12 @@ const MOST_CHUNKS: usize = 64;
 /// Chunks of every segment but the last: as many as have about `symbols` symbols, if that is asked for.
 pub(super) fn chunks_per_segment(model: &SequenceModel, symbols: Option<usize>) -> usize {
     let chunk = (model.arrangement.chunk as usize).max(1);
-    match symbols {
-        Some(symbols) => ((2 * symbols + chunk) / (2 * chunk)).max(1),
-        None => (SEGMENT_POSITIONS / chunk).clamp(1, MOST_CHUNKS),
-    }
+    symbols.map_or_else(|| (SEGMENT_POSITIONS / chunk).clamp(1, MOST_CHUNKS), |symbols| nearest(symbols, chunk))
+}
+
+/// The number of chunks, at least 1, that comes nearest to so many symbols.
+pub(super) fn nearest(symbols: usize, chunk: usize) -> usize {
+    (symbols.saturating_add(chunk / 2) / chunk.max(1)).max(1)
 }
 
 /// The chunks of some latents, in segments.

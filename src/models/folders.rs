@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Model, ModelKind, kind_of};
+#[cfg(feature = "cli")]
+use super::Model;
+use super::{ModelKind, kind_of};
 use crate::error::Error;
 use crate::model_id::ModelId;
 
@@ -47,6 +49,7 @@ fn application_data() -> Option<PathBuf> {
 
 /// A file in a model folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelFile {
     /// Where it is.
     pub path: PathBuf,
@@ -71,11 +74,12 @@ pub fn list(folders: &[PathBuf]) -> Result<Vec<ModelFile>, Error> {
     Ok(files)
 }
 
-/// Copies a model file into a folder under its hash. It is loaded first: what cannot be used is not added. (A head set
+/// Copies a model file into a folder under its hash (with the feature `cli`). It is loaded first: what cannot be used is not added. (A head set
 /// whose backbone is neither beside it nor in the `folders` is an error; add the backbone first.)
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Model`], [`Error::MissingBackbone`], [`Error::InvalidOption`] for files that are no models.
+#[cfg(feature = "cli")]
 pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
     let io = |path: &Path| {
         let path = path.to_path_buf();

@@ -231,8 +231,8 @@ pub fn best_pair<'a>(
     seconds: &[&'a Record],
     fits: impl Fn(&Record, &Record) -> bool,
 ) -> (Option<&'a Record>, Option<&'a Record>) {
-    let pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
-    match pairs.into_iter().find(|(first, second)| same_subject(first, second) && fits(first, second)) {
+    let mut pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
+    match pairs.find(|(first, second)| same_subject(first, second) && fits(first, second)) {
         Some((first, second)) => (Some(first), Some(second)),
         None if firsts.is_empty() => (None, seconds.first().copied()),
         None => (firsts.first().copied(), None),

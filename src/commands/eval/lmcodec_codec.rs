@@ -2,12 +2,11 @@
 //! and compares every file anyway, and decoding is measured on its own).
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use lmcodec::{DecodeOptions, Effort, EncodeOptions, Execution, Model};
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, Model};
 use lmcodec_eval::recompress::bit_cost::{BitCost, ComponentCost};
 use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
 use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
@@ -56,8 +55,7 @@ impl LmcodecCodec {
         let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
         let facts = [("model", model.name().to_string()), ("model SHA-256", model.sha256())];
         let facts = facts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-        let execution = Execution { threads: Some(NonZeroUsize::MIN), ..Execution::default() };
-        let encode = EncodeOptions { effort, model: Some(model), verify: false, execution, ..EncodeOptions::default() };
+        let encode = EncodeOptions::new().effort(effort).model(model).verify(false).threads(1);
         let decode = encode.decode_options();
         let name = match effort {
             Effort::Default => "lmcodec".to_string(),

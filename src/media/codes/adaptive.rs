@@ -21,6 +21,23 @@ use crate::options::EncodeOptions;
 /// Every code has the same probability.
 const UNIFORM: u8 = 0;
 const ADAPTIVE: u8 = 1;
+/// Bytes that coding every code alike must save.
+const UNIFORM_MARGIN: u64 = 8;
+/// Bits after the point of a logarithm.
+const LOG_FRACTION: u32 = 24;
+
+/// The base-2 logarithm of a number from 1 on, in integers, so that a file depends on no library of floats.
+fn log2(number: u32) -> u64 {
+    let whole = number.ilog2();
+    // The mantissa in units of 2^-31. Squaring it doubles its logarithm, whose next bit shows as a carry.
+    let mut mantissa = u64::from(number) << (31 - whole);
+    (0..LOG_FRACTION).fold(u64::from(whole), |log, _| {
+        mantissa = (mantissa * mantissa) >> 31;
+        let carry = mantissa >> 32;
+        mantissa >>= carry;
+        log << 1 | carry
+    })
+}
 
 /// The segments of some codes.
 pub(crate) struct CodeSegments<'a> {
@@ -55,6 +72,14 @@ impl<'a> CodeSegments<'a> {
         self.vocabularies[index % self.vocabularies.len()]
     }
 
+    /// Bytes that a segment takes with every code alike, rounded down.
+    fn uniform_bytes(&self, range: &Range<usize>) -> u64 {
+        // A sum over one period of the vocabularies.
+        let period = self.vocabularies.len().min(range.len()).max(1);
+        let sum: u64 = (range.start..).take(period).map(|index| log2(self.vocabulary(index))).sum();
+        ((u128::from(sum) * range.len() as u128 / period as u128) >> (LOG_FRACTION + 3)) as u64
+    }
+
     fn adaptive(&self, start: usize) -> CodeSegment<'_> {
         CodeSegment { layout: self.order.layout(), vocabularies: self.vocabularies, start }
     }
@@ -66,11 +91,14 @@ impl<'a> CodeSegments<'a> {
             self.adaptive(range.start).encode(codes, sink);
             Ok::<_, Error>(())
         })?;
-        let mut uniform = RangeEncoder::new();
-        let indexed = (range.start..).zip(codes);
-        indexed.for_each(|(index, &code)| uniform.code(u32::from(code), 1, self.vocabulary(index)));
-        let uniform = uniform.finish();
-        let (method, code) = if adaptive.len() <= uniform.len() { (ADAPTIVE, adaptive) } else { (UNIFORM, uniform) };
+        let (method, code) = if adaptive.len() as u64 <= self.uniform_bytes(&range) + UNIFORM_MARGIN {
+            (ADAPTIVE, adaptive)
+        } else {
+            let mut uniform = RangeEncoder::new();
+            let indexed = range.zip(codes);
+            indexed.for_each(|(index, &code)| uniform.code(u32::from(code), 1, self.vocabulary(index)));
+            (UNIFORM, uniform.finish())
+        };
         Ok([&[method], code.as_slice()].concat())
     }
 }
@@ -143,4 +171,18 @@ pub(super) fn decode(
     let accept = |segment, codes: Vec<u16>| symbols[segments.range(segment)].copy_from_slice(&codes);
     let faults = payloads::decode(&segments, file.payloads, &file.options.execution, &meter, accept)?;
     Ok((symbols, faults))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_those_of_floats() {
+        for number in (1..70_000).chain([1 << 20, u32::MAX]) {
+            let (found, expected) = (log2(number), f64::from(number).log2() * f64::from(1 << LOG_FRACTION));
+            assert!((found as f64 - expected).abs() <= 2.0, "{number}: {found}, {expected}");
+        }
+        assert_eq!(log2(1 << 16), 16 << LOG_FRACTION);
+    }
 }

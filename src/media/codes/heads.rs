@@ -21,10 +21,12 @@ use crate::container::{CodesContent, CodesModel, Header};
 use crate::error::Error;
 use crate::execution::Execution;
 use crate::fault::{SegmentFault, SegmentPlace};
+use crate::limits::Limits;
 use crate::media::CodedFile;
+use crate::media::chunks::nearest;
 use crate::media::payloads::{self, Meter, Segments, check_count};
 use crate::models::Model;
-use crate::options::{EncodeOptions, Limits};
+use crate::options::EncodeOptions;
 
 /// Codes of a segment of VQ, about, unless told otherwise: grids that cannot see the ones before cost bytes.
 const SEGMENT_CODES: usize = 1 << 18;
@@ -38,6 +40,15 @@ pub(crate) struct HeadSegments<'a> {
     codes: usize,
     /// Chunks of every segment but the last.
     per_segment: usize,
+}
+
+/// Size of every segment but the last.
+enum Size {
+    /// As the file says.
+    Chunks(u64),
+    /// About so many codes.
+    Codes(NonZeroUsize),
+    Unsaid,
 }
 
 /// What one segment holds.
@@ -59,7 +70,7 @@ impl<'a> HeadSegments<'a> {
         model: &'a Model,
         order: &CodingOrder,
         codes: usize,
-        per_segment: Option<u64>,
+        size: Size,
         execution: &Execution,
     ) -> Result<Self, Error> {
         let (heads, layout) = (model.need_frame_heads()?, order.layout());
@@ -80,11 +91,13 @@ impl<'a> HeadSegments<'a> {
             };
             return Err(Error::InvalidOption(format!("model {} is for {allowed}, not for {found}", model.name())));
         }
-        let chosen = match layout {
-            CodeLayout::Grids { height, width } => (SEGMENT_CODES / (height * width).max(1)).max(1),
-            CodeLayout::Stacks { .. } => GROUP,
+        let per_segment = match (size, layout) {
+            (Size::Chunks(chunks), _) => usize::try_from(chunks).unwrap_or(usize::MAX),
+            (Size::Codes(codes), CodeLayout::Grids { height, width }) => nearest(codes.get(), height * width),
+            (Size::Codes(codes), CodeLayout::Stacks { layers, .. }) => nearest(codes.get(), SEGMENT * layers),
+            (Size::Unsaid, CodeLayout::Grids { height, width }) => (SEGMENT_CODES / (height * width).max(1)).max(1),
+            (Size::Unsaid, CodeLayout::Stacks { .. }) => GROUP,
         };
-        let per_segment = per_segment.map_or(chosen, |n| usize::try_from(n).unwrap_or(usize::MAX));
         Ok(Self { heads, isa: execution.isa()?, layout, codes, per_segment: per_segment.max(1) })
     }
 
@@ -98,7 +111,7 @@ impl<'a> HeadSegments<'a> {
         execution: &Execution,
     ) -> Result<Self, Error> {
         let offset = segments_offset(content, header);
-        let segments = Self::new(model, order, codes, Some(content.per_segment), execution);
+        let segments = Self::new(model, order, codes, Size::Chunks(content.per_segment), execution);
         let segments = segments.map_err(|error| Error::malformed(offset, error.to_string()))?;
         check_count(header.payloads.len(), segments.count(), "codes need", offset)?;
         Ok(segments)
@@ -187,12 +200,13 @@ impl Segments for HeadSegments<'_> {
 pub(super) fn encode(
     input: &Symbols<'_>,
     model: &Model,
+    segment_codes: Option<NonZeroUsize>,
     options: &EncodeOptions,
     share: Range<f64>,
 ) -> Result<CodedSymbols, Error> {
     let Symbols { symbols, order, vocabularies } = *input;
-    let chunks = options.segment_chunks.map(|n| NonZeroUsize::get(n) as u64);
-    let segments = HeadSegments::new(model, order, symbols.len(), chunks, &options.execution)?;
+    let size = segment_codes.map_or(Size::Unsaid, Size::Codes);
+    let segments = HeadSegments::new(model, order, symbols.len(), size, &options.execution)?;
     let codebook = segments.heads.config().codebook;
     if let Some(vocabulary) = vocabularies.iter().find(|&&vocabulary| vocabulary as usize > codebook) {
         let what = format!("model {} has a codebook of {codebook}, the codes need {vocabulary}", model.name());

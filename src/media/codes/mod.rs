@@ -14,7 +14,8 @@ use super::{Coded, CodedFile};
 use crate::container::{CodeMedium, CodesContent, CodesModel, Content, Header};
 use crate::error::Error;
 use crate::fault::SegmentFault;
-use crate::options::{CodesMedium, CodesOptions, EncodeOptions, Limits};
+use crate::limits::Limits;
+use crate::options::{CodesMedium, CodesOptions, DEFAULT_SEGMENT_CODES, EncodeOptions};
 use order::CodingOrder;
 
 /// The adaptive model's name in reports.
@@ -50,9 +51,11 @@ pub(crate) fn encode(
     let symbols = order.gather(&array.codes);
     let input = Symbols { symbols: &symbols, order: &order, vocabularies: &vocabularies };
     let coded = match options.model.as_deref() {
-        None => adaptive::encode(&input, codes.segment_codes, options, share)?,
-        Some(model) if model.frame_heads().is_some() => heads::encode(&input, model, options, share)?,
-        Some(model) => sequence::encode(&input, model, options, share)?,
+        None => adaptive::encode(&input, codes.segment_codes.unwrap_or(DEFAULT_SEGMENT_CODES), options, share)?,
+        Some(model) if model.frame_heads().is_some() => {
+            heads::encode(&input, model, codes.segment_codes, options, share)?
+        }
+        Some(model) => sequence::encode(&input, model, codes.segment_codes, options, share)?,
     };
     let content = CodesContent {
         medium: order.medium(),

@@ -1,5 +1,6 @@
 //! Codebook indices under a sequence Llama: streams of symbols, cut into chunks.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use lmcodec_entropy::arrangement::flat::{ArrangementError, Medium, Streams};
@@ -35,6 +36,7 @@ fn lengths(model: &Model, sequence: &SequenceModel, layers: usize, count: usize)
 pub(super) fn encode(
     input: &Symbols<'_>,
     model: &Model,
+    segment_codes: Option<NonZeroUsize>,
     options: &EncodeOptions,
     share: Range<f64>,
 ) -> Result<CodedSymbols, Error> {
@@ -43,7 +45,7 @@ pub(super) fn encode(
     let fault = |source: ArrangementError| Error::Arrangement { name: model.name().into(), source: source.into() };
     let mut streams = Streams::new(sequence.arrangement.clone()).map_err(fault)?;
     streams.push_codes(input.symbols).map_err(fault)?;
-    let per_segment = options.segment_chunks.map_or_else(|| chunks_per_segment(sequence, None), |chunks| chunks.get());
+    let per_segment = chunks_per_segment(sequence, segment_codes.map(NonZeroUsize::get));
     let segments = ChunkSegments::new(sequence, &lengths, per_segment, execution)?;
     let meter = Meter::new(execution, share, || segments.symbols());
     let payloads = segments.encode(&streams.chunks(), execution, &options.limits, &meter)?;

@@ -13,10 +13,11 @@ use crate::container::{Content, Header, JpegContent};
 use crate::error::Error;
 use crate::execution::Execution;
 use crate::fault::{SegmentFault, SegmentPlace};
+use crate::limits::Limits;
 use crate::media::payloads::{self, Meter, Segments};
 use crate::media::{Coded, CodedFile};
 use crate::models::Model;
-use crate::options::{EncodeOptions, Limits};
+use crate::options::{DEFAULT_SEGMENT_ROWS, EncodeOptions};
 
 /// The segments of an image, and what codes one.
 pub(crate) struct FrameSegments<'a> {
@@ -64,6 +65,10 @@ impl Segments for FrameSegments<'_> {
     }
 }
 
+fn rows(image: &JpegImage, options: &EncodeOptions) -> RowSegments {
+    RowSegments::balanced(image, options.segment_rows.unwrap_or(DEFAULT_SEGMENT_ROWS))
+}
+
 /// Codes an image.
 pub(super) fn encode(
     image: &JpegImage,
@@ -71,7 +76,7 @@ pub(super) fn encode(
     options: &EncodeOptions,
     share: Range<f64>,
 ) -> Result<Coded, Error> {
-    let (rows, estimation) = (RowSegments::balanced(image, options.segment_rows), options.effort.estimation());
+    let (rows, estimation) = (rows(image, options), options.effort.estimation());
     let segments = FrameSegments::new(&rows, model, estimation, &options.execution)?;
     let symbols = |block: &[i16; 64]| 2 + block.iter().rposition(|&v| v != 0).unwrap_or(0) as u64;
     let blocks = || image.components.iter().flat_map(|component| component.coefficients.as_chunks().0);
@@ -94,7 +99,7 @@ pub(super) fn encode(
 
 /// Counts the bits that encoding would write, by segment.
 pub(crate) fn count(image: &JpegImage, model: &Model, options: &EncodeOptions) -> Result<Vec<SegmentBits>, Error> {
-    let rows = RowSegments::balanced(image, options.segment_rows);
+    let rows = rows(image, options);
     let segments = FrameSegments::new(&rows, model, options.effort.estimation(), &options.execution)?;
     let count = |segment| Ok(segments.coder()?.count(&mut rows.planes(segment, image)));
     options.execution.in_parallel(rows.count(), count)
@@ -110,7 +115,7 @@ pub(crate) fn open(content: &JpegContent, header: &Header, limits: &Limits) -> R
 }
 
 /// Decodes an image; what faulty segments hold stays zero.
-pub(super) fn decode(content: &JpegContent, file: &CodedFile<'_>) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
+pub(crate) fn decode(content: &JpegContent, file: &CodedFile<'_>) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
     let CodedFile { header, payloads, options, share } = file;
     let model = options.models.find(content.model)?;
     let (mut image, rows) = open(content, header, &options.limits)?;

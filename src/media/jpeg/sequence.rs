@@ -42,7 +42,9 @@ pub(super) fn encode(
     let mut streams = Streams::new(arrangement.clone()).map_err(fault)?;
     streams.push_planes(&RowSegments::whole(image).planes(0, image)).map_err(fault)?;
     let length = streams.streams()[0].symbols.len();
-    let per_segment = options.segment_chunks.map_or_else(|| chunks_per_segment(sequence, None), |chunks| chunks.get());
+    let rows = image.components.first().map_or(1, |component| component.blocks_high.max(1));
+    let symbols = options.segment_rows.map(|wanted| (length / rows).saturating_mul(wanted.get()));
+    let per_segment = chunks_per_segment(sequence, symbols);
     let segments = ChunkSegments::new(sequence, &[length], per_segment, execution)?;
     let meter = Meter::new(execution, share, || segments.symbols());
     let payloads = segments.encode(&streams.chunks(), execution, &options.limits, &meter)?;
@@ -55,7 +57,7 @@ pub(super) fn encode(
 }
 
 /// Decodes an image; the coefficients of faulty segments stay zero.
-pub(super) fn decode(
+pub(crate) fn decode(
     content: &SequenceJpegContent,
     file: &CodedFile<'_>,
 ) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
