@@ -51,6 +51,29 @@ impl Default for CropConfig {
     }
 }
 
+/// Why no crop can be drawn.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CropError {
+    /// No photo to draw from.
+    #[error("there is no photo to cut crops from")]
+    NoPhotos,
+    /// A distribution that is none.
+    #[error("crops.{field} = {found}, but must be {allowed}")]
+    Config {
+        /// The field of [`CropConfig`].
+        field: &'static str,
+        /// What it is.
+        found: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+}
+
+/// Rows and columns of blocks that fit a JPEG image of 65,535 pixels in both directions, in a component at half its size.
+const MOST_BLOCKS: usize = 4095;
+/// Crops that were saved before were saved at this quality or a higher one.
+const LOWEST_RESAVED: u8 = 30;
+
 /// A crop: an image of exactly the wanted grid in one component, and which component that is.
 pub struct Crop {
     /// All components, on their own grids.
@@ -60,8 +83,49 @@ pub struct Crop {
 }
 
 impl CropConfig {
+    /// Whether crops can be drawn like this.
+    ///
+    /// # Errors
+    /// [`CropError::Config`] with the field that is wrong.
+    pub fn check(&self) -> Result<(), CropError> {
+        let wrong = |field, found: String, allowed| Err(CropError::Config { field, found, allowed });
+        for (field, blocks) in [("rows", self.rows), ("columns", self.columns)] {
+            if !(1..=MOST_BLOCKS).contains(&blocks) {
+                return wrong(field, blocks.to_string(), "in 1..=4095");
+            }
+        }
+        for (field, probability) in [
+            ("native_probability", self.native_probability),
+            ("resaved_probability", self.resaved_probability),
+            ("chroma_probability", self.chroma_probability),
+            ("high_quality_probability", self.high_quality_probability),
+            ("other_table_probability", self.other_table_probability),
+        ] {
+            if !(0.0..=1.0).contains(&probability) {
+                return wrong(field, probability.to_string(), "in 0..=1");
+            }
+        }
+        if !(0.0 < self.scale.0 && self.scale.0 <= self.scale.1 && self.scale.1.is_finite()) {
+            return wrong("scale", format!("{:?}", self.scale), "positive and ascending");
+        }
+        if !(1 <= self.quality.0 && self.quality.0 <= self.quality.1 && self.quality.1 <= 100) {
+            return wrong("quality", format!("{:?}", self.quality), "ascending in 1..=100");
+        }
+        if self.resaved_probability > 0.0 && self.quality.1 < LOWEST_RESAVED {
+            return wrong("quality", format!("{:?}", self.quality), "up to 30 at least, with a resaved_probability");
+        }
+        Ok(())
+    }
+
     /// Draws a crop from one of the photos. Every photo must be at least 16×16 pixels.
-    pub fn draw<R: Rng>(&self, photos: &[&RgbImage], rng: &mut R) -> Crop {
+    ///
+    /// # Errors
+    /// [`CropError`] if there is no photo, or as [`Self::check`].
+    pub fn draw<R: Rng>(&self, photos: &[&RgbImage], rng: &mut R) -> Result<Crop, CropError> {
+        self.check()?;
+        if photos.is_empty() {
+            return Err(CropError::NoPhotos);
+        }
         let component = if rng.random_bool(self.chroma_probability) { rng.random_range(1..=2) } else { 0 };
         let subsampling = match (component, rng.random_range(0..10)) {
             (0, _) => Subsampling::Gray,
@@ -78,7 +142,8 @@ impl CropConfig {
         let mut pixels = self.pixels(photos, width, height, rng);
         // No draw at probability 0: seeds of older configurations give the crops that they gave.
         if self.resaved_probability > 0.0 && rng.random_bool(self.resaved_probability) {
-            pixels = resaved(&pixels, rng.random_range(self.quality.0.max(30)..=self.quality.1), subsampling);
+            pixels =
+                resaved(&pixels, rng.random_range(self.quality.0.max(LOWEST_RESAVED)..=self.quality.1), subsampling);
         }
         let quality = if rng.random_bool(self.high_quality_probability) {
             rng.random_range(85..=self.quality.1.max(85))
@@ -100,7 +165,7 @@ impl CropConfig {
                 requantize(&mut c.coefficients, &mut c.quantization, natural_to_zigzag(&table));
             }
         }
-        Crop { image, component }
+        Ok(Crop { image, component })
     }
 
     fn pixels<R: Rng>(&self, photos: &[&RgbImage], width: u32, height: u32, rng: &mut R) -> RgbImage {
@@ -200,7 +265,7 @@ mod tests {
         let config = CropConfig { rows: 3, columns: 5, chroma_probability: 0.5, ..CropConfig::default() };
         let draw = |seed| {
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-            (0..40).map(|_| config.draw(&[&photo], &mut rng)).collect::<Vec<_>>()
+            (0..40).map(|_| config.draw(&[&photo], &mut rng).expect("a crop")).collect::<Vec<_>>()
         };
         let (a, b) = (draw(1), draw(1));
         let mut chroma = 0;
@@ -212,6 +277,34 @@ mod tests {
             chroma += usize::from(a.component > 0);
         }
         assert!(chroma > 5 && chroma < 35);
+    }
+
+    #[test]
+    fn distributions_that_are_none_are_refused() {
+        let good = CropConfig { resaved_probability: 0.5, ..CropConfig::default() };
+        let photo = RgbImage::new(64, 64);
+        let field = |config: CropConfig| {
+            let error = config.check().expect_err("a wrong field");
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+            assert_eq!(config.draw(&[&photo], &mut rng).err(), Some(error.clone()));
+            match error {
+                CropError::Config { field, .. } => field,
+                CropError::NoPhotos => "photos",
+            }
+        };
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(field(CropConfig { quality: (90, 10), ..good.clone() }), "quality");
+        assert_eq!(field(CropConfig { quality: (0, 10), ..good.clone() }), "quality");
+        assert_eq!(field(CropConfig { quality: (5, 101), ..good.clone() }), "quality");
+        assert_eq!(field(CropConfig { quality: (5, 29), ..good.clone() }), "quality");
+        assert_eq!(field(CropConfig { chroma_probability: 1.5, ..good.clone() }), "chroma_probability");
+        assert_eq!(field(CropConfig { native_probability: f64::NAN, ..good.clone() }), "native_probability");
+        assert_eq!(field(CropConfig { scale: (0.9, 0.4), ..good.clone() }), "scale");
+        assert_eq!(field(CropConfig { scale: (0.0, 0.4), ..good.clone() }), "scale");
+        assert_eq!(field(CropConfig { rows: 0, ..good.clone() }), "rows");
+        assert_eq!(field(CropConfig { columns: 4096, ..good.clone() }), "columns");
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        assert_eq!(good.draw(&[], &mut rng).err(), Some(CropError::NoPhotos));
     }
 
     #[test]

@@ -2,19 +2,23 @@
 //!
 //! The only crate of the workspace that depends on burn. Backends are chosen at run time by [`device`]; which ones are
 //! compiled in is a matter of features (`flex` = CPU, `wgpu`, `vulkan`).
+//!
+//! | room | what is trained |
+//! |---|---|
+//! | [`frame`] | the frame Llama, on photos as JPEG coefficients |
+//! | [`codes`] | an embedding and heads for VQ and RVQ codes, on the blocks of a frame Llama |
+//! | [`sequence`] | an embedding and heads for flat sequences, on a pretrained Llama ([`checkpoint`]) |
+//!
+//! All three stand on [`run`]: folder, checkpoints, batches made ahead, log, observer.
 #![deny(missing_docs)]
 
-pub mod ablation;
-pub mod batch;
-pub mod card;
 pub mod checkpoint;
+pub mod codes;
 pub mod device;
 pub mod export;
-pub mod frames;
-mod growth;
-pub mod loss;
-pub mod model;
-pub mod parity;
-pub mod plot;
+pub mod frame;
+pub mod run;
 pub mod sequence;
-pub mod train;
+
+// What the exporters call it.
+use frame::model;

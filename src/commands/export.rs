@@ -1,14 +1,27 @@
 //! `lmcodec export`: checkpoint and head set → the integer files that coding uses; only in builds with the feature `finetune`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lmcodec_entropy::sequence_llama::SequenceLlama;
+use lmcodec_finetune::checkpoint::Checkpoint;
+use lmcodec_finetune::device::DeviceKind;
+use lmcodec_finetune::sequence::config::read_config;
+use lmcodec_finetune::sequence::data::{Latents, validation_chunks};
+use lmcodec_finetune::sequence::export::{integer_bits, integer_files};
+use lmcodec_finetune::sequence::head_file;
+use lmcodec_finetune::sequence::model::Backbone;
+use lmcodec_finetune::sequence::validation::validate;
+use sha2::Sha256;
+use sha2::digest::Output;
 
 use super::exit::{Exit, Failure};
+use super::files::Target;
+use super::output;
+use super::train::fault;
 
-/// Round a pretrained Llama and a head set to integer files (builds with the feature `finetune` only).
+/// Round a pretrained Llama and a head set to integer files.
 #[derive(Debug, Args)]
-#[cfg_attr(not(feature = "finetune"), allow(dead_code))]
 pub(crate) struct Export {
     /// Pretrained Llama: a Hugging Face folder or a GGUF file
     #[arg(long, value_name = "DIR|FILE")]
@@ -30,25 +43,8 @@ pub(crate) struct Export {
     chunks: usize,
 }
 
-#[cfg(not(feature = "finetune"))]
 impl Export {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        Err(Failure::new(
-            Exit::Usage,
-            "this build cannot export; rebuild with: cargo build --release --features finetune",
-        ))
-    }
-}
-
-#[cfg(feature = "finetune")]
-impl Export {
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        use super::files::Target;
-        use super::finetune::fault;
-        use super::output;
-        use lmcodec_finetune::checkpoint::Checkpoint;
-        use lmcodec_finetune::sequence::export::integer_files;
-
         let target = |name: &str| self.out.join(name);
         for path in [target("backbone.safetensors"), target("heads.safetensors")] {
             if !self.force && path.symlink_metadata().is_ok() {
@@ -65,7 +61,7 @@ impl Export {
         // The head set last: it names the backbone.
         output::write(&Target::File(target("backbone.safetensors")), &files.backbone, self.force)?;
         output::write(&Target::File(target("heads.safetensors")), &files.heads, self.force)?;
-        let hex = |bytes: [u8; 32]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: [u8; 32]| format!("{:x}", Output::<Sha256>::from(bytes));
         let mut line = serde_json::json!({
             "backbone": target("backbone.safetensors"), "backbone_bytes": files.backbone.len(),
             "backbone_sha256": hex(files.model.backbone().sha256()),
@@ -82,21 +78,7 @@ impl Export {
     }
 
     /// (symbols, bits of the float model, bits of the integer model) of validation chunks.
-    fn cost(
-        &self,
-        config: &std::path::Path,
-        checkpoint: &lmcodec_finetune::checkpoint::Checkpoint,
-        model: &lmcodec_entropy::sequence_llama::SequenceLlama,
-    ) -> Result<(u64, f64, f64), Failure> {
-        use super::finetune::fault;
-        use lmcodec_finetune::device::DeviceKind;
-        use lmcodec_finetune::sequence::config::read_config;
-        use lmcodec_finetune::sequence::data::{Latents, validation_chunks};
-        use lmcodec_finetune::sequence::export::integer_bits;
-        use lmcodec_finetune::sequence::head_file;
-        use lmcodec_finetune::sequence::model::Backbone;
-        use lmcodec_finetune::sequence::train::validate;
-
+    fn cost(&self, config: &Path, checkpoint: &Checkpoint, model: &SequenceLlama) -> Result<(u64, f64, f64), Failure> {
         let config = read_config(config).map_err(fault)?;
         let device = DeviceKind::Cpu.open().map_err(|message| Failure::new(Exit::Usage, message))?;
         let latents = Latents::load(&config).map_err(fault)?;

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lmcodec_finetune::checkpoint::Checkpoint;
+use lmcodec_finetune::device::open_all;
+use lmcodec_finetune::sequence::config::read_config;
+use lmcodec_finetune::sequence::train::{RunOptions, finetune};
 
 use super::exit::{Exit, Failure};
+use super::train::{Watch, fault};
 
-/// Fine-tune embedding and heads of a pretrained Llama on latents (builds with the feature `finetune` only).
+/// Fine-tune embedding and heads of a pretrained Llama on latents.
 #[derive(Debug, Args)]
-#[cfg_attr(not(feature = "finetune"), allow(dead_code))]
 pub(crate) struct Finetune {
     /// Arrangement, latents, optimizer (see finetune/configs/sequence_*.toml)
     #[arg(value_name = "CONFIG.toml")]
@@ -31,56 +35,21 @@ pub(crate) struct Finetune {
     steps: Option<usize>,
 }
 
-#[cfg(not(feature = "finetune"))]
 impl Finetune {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        Err(Failure::new(
-            Exit::Usage,
-            "this build cannot fine-tune; rebuild with: cargo build --release --features finetune (or --features wgpu for GPUs)",
-        ))
-    }
-}
-
-#[cfg(feature = "finetune")]
-impl Finetune {
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        use lmcodec_finetune::checkpoint::Checkpoint;
-        use lmcodec_finetune::device::open_all;
-        use lmcodec_finetune::sequence::config::read_config;
-        use lmcodec_finetune::sequence::train::{RunOptions, finetune};
-
         let config = read_config(&self.config).map_err(fault)?;
         let devices = open_all(&self.device).map_err(|message| Failure::new(Exit::Usage, message))?;
         let checkpoint = Checkpoint::open(&self.checkpoint).map_err(|e| fault(e.into()))?;
         let options = RunOptions { resume: self.resume, stop_after: self.steps };
-        let outcome = finetune(&config, &checkpoint, &self.out, &devices, options).map_err(fault)?;
+        let mut watch = Watch::new(&self.out);
+        let outcome = finetune(&config, &checkpoint, &self.out, &devices, options, &mut watch).map_err(fault)?;
         let best = outcome.state.validations.iter().map(|v| v.1).min_by(f64::total_cmp);
         let line = serde_json::json!({
             "head_set": outcome.head_file, "backbone": checkpoint.name(), "backbone_sha256": checkpoint.sha256(),
-            "steps": outcome.state.step, "symbols": outcome.state.symbols, "seconds": outcome.state.seconds,
+            "steps": outcome.state.step, "symbols": outcome.state.seen.symbols, "seconds": outcome.state.seconds,
             "best_validation_bits_per_symbol": best, "ended": outcome.state.ended,
         });
         println!("{line}");
         Ok(Exit::Success)
     }
-}
-
-/// The exit code of an error.
-#[cfg(feature = "finetune")]
-pub(super) fn fault(error: lmcodec_finetune::sequence::error::FinetuneError) -> Failure {
-    use lmcodec_finetune::checkpoint::CheckpointError;
-    use lmcodec_finetune::sequence::error::FinetuneError;
-
-    let exit = match &error {
-        FinetuneError::Io { .. } | FinetuneError::Checkpoint(CheckpointError::Io { .. }) => Exit::Io,
-        FinetuneError::Checkpoint(CheckpointError::MissingShard { .. }) => Exit::Io,
-        FinetuneError::Checkpoint(CheckpointError::NotLlama { .. } | CheckpointError::Dtype { .. }) => {
-            Exit::Unsupported
-        }
-        FinetuneError::Checkpoint(_) => Exit::Malformed,
-        FinetuneError::Invalid { .. } | FinetuneError::Arrangement(_) => Exit::Usage,
-        FinetuneError::Sequence(_) => Exit::Limit,
-        _ => Exit::Failure,
-    };
-    Failure::new(exit, error.to_string())
 }

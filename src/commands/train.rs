@@ -1,14 +1,25 @@
 //! `lmcodec train`: a model of one's own; only in builds with the feature `finetune`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use lmcodec_eval::plot::{LogAxes, Series, line_chart};
+use lmcodec_finetune::codes::config::{is_codes_config, read_codes_config};
+use lmcodec_finetune::codes::report::finish_codes;
+use lmcodec_finetune::codes::train::train_codes;
+use lmcodec_finetune::device::{Device, DeviceKind};
+use lmcodec_finetune::frame::card::finish;
+use lmcodec_finetune::frame::config::read_config;
+use lmcodec_finetune::frame::train::train;
+use lmcodec_finetune::run::{Course, Observer, RunError, Unit};
 
 use super::exit::{Exit, Failure};
+use super::files::Target;
+use super::output;
 
-/// Train a model on a folder of photos, or heads for arrays of codes, and export it (builds with the feature `finetune` only).
+/// Train a model on a folder of photos, or heads for arrays of codes, and export it.
 #[derive(Debug, Args)]
-#[cfg_attr(not(feature = "finetune"), allow(dead_code))]
 pub(crate) struct Train {
     /// What to train, on which photos or codes, for how long (see finetune/configs)
     #[arg(value_name = "CONFIG.toml")]
@@ -27,34 +38,19 @@ pub(crate) struct Train {
     steps: Option<usize>,
 }
 
-#[cfg(not(feature = "finetune"))]
 impl Train {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        Err(Failure::new(
-            Exit::Usage,
-            "this build cannot train; rebuild with: cargo build --release --features finetune (or --features wgpu for GPUs)",
-        ))
-    }
-}
-
-#[cfg(feature = "finetune")]
-impl Train {
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        use lmcodec_finetune::card::finish;
-        use lmcodec_finetune::device::DeviceKind;
-        use lmcodec_finetune::frames::train::is_frames_config;
-        use lmcodec_finetune::train::{read_config, train};
-
         let usage = |message: String| Failure::new(Exit::Usage, message);
         let device = self.device.parse::<DeviceKind>().and_then(DeviceKind::open).map_err(usage)?;
-        if is_frames_config(&self.config).map_err(fault)? {
-            return self.run_frames(&device);
+        if is_codes_config(&self.config).map_err(fault)? {
+            return self.run_codes(&device);
         }
         if !self.tests.is_empty() {
             return Err(usage("--test is for configurations of frames of codes".into()));
         }
         let config = read_config(&self.config).map_err(fault)?;
-        let outcome = train(&config, &self.out, &device, self.steps).map_err(fault)?;
+        let mut watch = Watch::new(&self.out);
+        let outcome = train(&config, &self.out, &device, self.steps, &mut watch).map_err(fault)?;
         if !config.without.is_empty() {
             let validation = outcome.state.validations.last().map_or(f64::NAN, |v| v.1);
             println!("without {:?}: validation {validation:.4} bits/pixel; nothing is exported", config.without);
@@ -77,13 +73,11 @@ impl Train {
     }
 
     /// Heads for frames of codes.
-    fn run_frames(&self, device: &lmcodec_finetune::device::Device) -> Result<Exit, Failure> {
-        use lmcodec_finetune::frames::report::finish_frames;
-        use lmcodec_finetune::frames::train::{read_frames_config, train_frames};
-
-        let config = read_frames_config(&self.config).map_err(fault)?;
-        let outcome = train_frames(&config, &self.out, device, self.steps).map_err(fault)?;
-        let report = finish_frames(&config, &self.out, device, &outcome, &self.tests).map_err(fault)?;
+    fn run_codes(&self, device: &Device) -> Result<Exit, Failure> {
+        let config = read_codes_config(&self.config).map_err(fault)?;
+        let mut watch = Watch::new(&self.out);
+        let outcome = train_codes(&config, &self.out, device, self.steps, &mut watch).map_err(fault)?;
+        let report = finish_codes(&config, &self.out, device, &outcome, &self.tests).map_err(fault)?;
         println!("{}: {} bytes, SHA-256 {}", report.model.display(), report.bytes, report.sha256);
         for (name, coded) in &report.tests {
             println!(
@@ -95,13 +89,75 @@ impl Train {
     }
 }
 
-#[cfg(feature = "finetune")]
-fn fault(error: lmcodec_finetune::train::TrainError) -> Failure {
-    use lmcodec_finetune::train::TrainError;
+/// Shows a run on standard error, and draws its course into `loss.svg` in its folder.
+pub(super) struct Watch<'a> {
+    folder: &'a Path,
+    bar: ProgressBar,
+    unit: &'static str,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(folder: &'a Path) -> Self {
+        Self { folder, bar: ProgressBar::hidden(), unit: "" }
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn begin(&mut self, done: usize, steps: usize, unit: Unit) {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} [{elapsed}<{eta}] {msg}");
+        self.bar = ProgressBar::new(steps as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()));
+        self.bar.set_position(done as u64);
+        self.bar.reset_eta();
+        self.unit = unit.text;
+    }
+
+    fn step(&mut self, step: usize, bits: f64) {
+        self.bar.set_position(step as u64);
+        self.bar.set_message(format!("{bits:.4} {}", self.unit));
+    }
+
+    fn validated(&mut self, step: usize, course: Course<'_>) {
+        if let Some((_, bits)) = course.validations.last().filter(|v| v.0 == step) {
+            self.bar.suspend(|| eprintln!("step {step}: validation {bits:.4} {}", self.unit));
+        }
+        let target = Target::File(self.folder.join("loss.svg"));
+        if let Err(failure) = output::write(&target, curve(course).as_bytes(), true) {
+            // No reason to end a training.
+            self.bar.suspend(|| eprintln!("lmcodec: {}", failure.message));
+        }
+    }
+
+    fn end(&mut self) {
+        self.bar.finish();
+    }
+}
+
+/// The course of a run as an SVG file.
+fn curve(course: Course<'_>) -> String {
+    let points = |values: &[(usize, f64)]| values.iter().map(|&(step, bits)| (step as f64, bits)).collect::<Vec<_>>();
+    let series = [
+        Series::line("training", 0, points(course.training)),
+        Series::line("validation", 1, points(course.validations)),
+    ];
+    line_chart("Loss", "step", course.unit.text, &series, LogAxes::default())
+}
+
+/// The exit code of an error.
+pub(super) fn fault(error: RunError) -> Failure {
+    use lmcodec_finetune::checkpoint::CheckpointError;
 
     let exit = match &error {
-        TrainError::Io { .. } => Exit::Io,
-        TrainError::Invalid { .. } => Exit::Usage,
+        RunError::Io { .. }
+        | RunError::Checkpoint(CheckpointError::Io { .. } | CheckpointError::MissingShard { .. }) => Exit::Io,
+        RunError::Checkpoint(CheckpointError::NotLlama { .. } | CheckpointError::Dtype { .. }) => Exit::Unsupported,
+        RunError::Checkpoint(_) => Exit::Malformed,
+        RunError::Invalid { .. }
+        | RunError::Exists { .. }
+        | RunError::NoData { .. }
+        | RunError::Changed { .. }
+        | RunError::Crops(_)
+        | RunError::Arrangement(_) => Exit::Usage,
+        RunError::Sequence(_) => Exit::Limit,
         _ => Exit::Failure,
     };
     Failure::new(exit, error.to_string())

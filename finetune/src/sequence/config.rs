@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use lmcodec_entropy::arrangement::flat::FlatArrangement;
 use serde::{Deserialize, Serialize};
 
-use super::error::FinetuneError;
 use super::linear::Precision;
 use super::lora::LoraConfig;
+use crate::run::{RunError, WarmRestarts};
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -178,33 +178,35 @@ pub struct InitialConfig {
 }
 
 impl TrainingConfig {
-    /// Learning rate at a step, `epoch` being the steps of an epoch: linear warm-up, then cosine annealing with warm restarts
-    /// (Loshchilov and Hutter, "SGDR", 2017).
+    /// Learning rate at a step, `epoch` being the steps of an epoch: linear warm-up, then cosine annealing with warm restarts.
     pub fn learning_rate_at(&self, step: usize, epoch: f64) -> f64 {
-        if step < self.warmup {
-            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
-        }
-        let (mut at, mut period) = ((step - self.warmup) as f64, (self.restart_epochs * epoch).max(1.0));
-        while at >= period {
-            at -= period;
-            period *= self.restart_growth;
-        }
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * at / period).cos());
-        self.learning_rate * (self.final_share + (1.0 - self.final_share) * cosine)
+        let (peak, final_share, warmup) = (self.learning_rate, self.final_share, self.warmup);
+        let (period, growth) = (self.restart_epochs * epoch, self.restart_growth);
+        WarmRestarts { peak, final_share, warmup, period, growth }.at(step)
     }
 }
 
 /// Reads a config file.
 ///
 /// # Errors
-/// [`FinetuneError`] if it cannot be read or says something impossible.
-pub fn read_config(path: &Path) -> Result<FinetuneConfig, FinetuneError> {
-    let text = fs::read_to_string(path).map_err(FinetuneError::io(path))?;
-    let config: FinetuneConfig = toml::from_str(&text).map_err(|e| FinetuneError::invalid(path, e))?;
-    config.arrangement.validate().map_err(|e| FinetuneError::invalid(path, e))?;
+/// [`RunError`] if it cannot be read or says something impossible.
+pub fn read_config(path: &Path) -> Result<FinetuneConfig, RunError> {
+    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let config: FinetuneConfig = toml::from_str(&text).map_err(|e| RunError::invalid(path, e))?;
+    config.arrangement.validate().map_err(|e| RunError::invalid(path, e))?;
     match config.problem() {
-        Some(problem) => Err(FinetuneError::invalid(path, problem)),
+        Some(problem) => Err(RunError::invalid(path, problem)),
         None => Ok(config),
+    }
+}
+
+impl DataConfig {
+    /// A file or folder that latents come from, to name in messages.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Photos(photos) => &photos.folder,
+            Self::Codes(codes) => codes.files.first().map_or(Path::new("data"), PathBuf::as_path),
+        }
     }
 }
 
@@ -265,28 +267,5 @@ impl FinetuneConfig {
             }
         }
         problems.into_iter().flatten().next()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cosines_restart_and_grow() {
-        let t = TrainingConfig {
-            learning_rate: 1.0,
-            warmup: 2,
-            restart_epochs: 1.0,
-            restart_growth: 2.0,
-            ..TrainingConfig::default()
-        };
-        let rate = |step| t.learning_rate_at(step, 10.0);
-        assert_eq!((rate(0), rate(1), rate(2)), (0.5, 1.0, 1.0));
-        assert!((rate(7) - 0.5).abs() < 1e-12);
-        assert!(rate(11) < 0.03);
-        assert_eq!(rate(12), 1.0);
-        assert!((rate(22) - 0.5).abs() < 1e-12);
-        assert_eq!(rate(32), 1.0);
     }
 }

@@ -15,8 +15,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::config::{CodesConfig, DataConfig, FinetuneConfig, PhotosConfig};
-use super::error::FinetuneError;
-use crate::batch::component_plane;
+use crate::frame::batch::component_plane;
+use crate::run::RunError;
 
 /// Streams to train on and to validate on.
 pub struct Latents {
@@ -30,8 +30,8 @@ impl Latents {
     /// Reads what the config names.
     ///
     /// # Errors
-    /// [`FinetuneError`] if it cannot be read or does not fit the arrangement.
-    pub fn load(config: &FinetuneConfig) -> Result<Self, FinetuneError> {
+    /// [`RunError`] if it cannot be read or does not fit the arrangement.
+    pub fn load(config: &FinetuneConfig) -> Result<Self, RunError> {
         match &config.data {
             DataConfig::Photos(photos) => from_photos(photos, &config.arrangement, config.seed),
             DataConfig::Codes(codes) => from_codes(codes, &config.arrangement),
@@ -39,9 +39,9 @@ impl Latents {
     }
 }
 
-fn from_photos(config: &PhotosConfig, arrangement: &FlatArrangement, seed: u64) -> Result<Latents, FinetuneError> {
+fn from_photos(config: &PhotosConfig, arrangement: &FlatArrangement, seed: u64) -> Result<Latents, RunError> {
     let photos = load_folder(&config.folder)?;
-    let streams = |split: Split, crops: usize, stream: u64| -> Result<Streams, FinetuneError> {
+    let streams = |split: Split, crops: usize, stream: u64| -> Result<Streams, RunError> {
         let of_split = |p: &&Photo| p.split(config.validation_one_in) == split;
         let pixels: Vec<&RgbImage> = photos.iter().filter(of_split).map(|p| &p.pixels).collect();
         let mut streams = Streams::new(arrangement.clone())?;
@@ -65,10 +65,10 @@ fn from_photos(config: &PhotosConfig, arrangement: &FlatArrangement, seed: u64) 
                     other_table_probability: 0.0,
                     ..CropConfig::default()
                 };
-                let image = crop.draw(&pixels, &mut rng).image;
-                (0..image.components.len()).map(|c| component_plane(&image, c)).collect::<Vec<_>>()
+                let image = crop.draw(&pixels, &mut rng)?.image;
+                Ok((0..image.components.len()).map(|c| component_plane(&image, c)).collect::<Vec<_>>())
             })
-            .collect();
+            .collect::<Result<_, RunError>>()?;
         planes.iter().try_for_each(|planes| streams.push_planes(planes))?;
         Ok(streams)
     };
@@ -78,7 +78,7 @@ fn from_photos(config: &PhotosConfig, arrangement: &FlatArrangement, seed: u64) 
     })
 }
 
-fn from_codes(config: &CodesConfig, arrangement: &FlatArrangement) -> Result<Latents, FinetuneError> {
+fn from_codes(config: &CodesConfig, arrangement: &FlatArrangement) -> Result<Latents, RunError> {
     let mut latents =
         Latents { train: Streams::new(arrangement.clone())?, validation: Streams::new(arrangement.clone())? };
     for path in &config.files {
@@ -95,15 +95,11 @@ fn from_codes(config: &CodesConfig, arrangement: &FlatArrangement) -> Result<Lat
 }
 
 /// The codes of a file in the order that [`Streams::push_codes`] takes, and how many belong to a step of the dimension that is split.
-fn read_codes(
-    path: &Path,
-    config: &CodesConfig,
-    arrangement: &FlatArrangement,
-) -> Result<(Vec<u16>, usize), FinetuneError> {
-    let bytes = fs::read(path).map_err(FinetuneError::io(path))?;
-    let array = codes::parse(&bytes, config.tensor.as_deref()).map_err(|e| FinetuneError::invalid(path, e))?;
+fn read_codes(path: &Path, config: &CodesConfig, arrangement: &FlatArrangement) -> Result<(Vec<u16>, usize), RunError> {
+    let bytes = fs::read(path).map_err(RunError::io(path))?;
+    let array = codes::parse(&bytes, config.tensor.as_deref()).map_err(|e| RunError::invalid(path, e))?;
     let shape = &array.side.shape;
-    let wrong = |expected: String| Err(FinetuneError::invalid(path, format!("codes of shape {shape:?}; {expected}")));
+    let wrong = |expected: String| Err(RunError::invalid(path, format!("codes of shape {shape:?}; {expected}")));
     if shape.is_empty() || array.codes.is_empty() {
         return wrong("at least one code and one dimension are needed".into());
     }

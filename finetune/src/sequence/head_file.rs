@@ -11,10 +11,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::error::{FinetuneError, write_whole};
 use super::heads::{Heads, Rows};
 use super::lora::{Lora, LoraConfig};
 use crate::checkpoint::LlamaConfig;
+use crate::run::RunError;
 
 /// The metadata of a head set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,15 +40,14 @@ pub struct HeadSetDescription {
 /// Writes a head set, whole or not at all.
 ///
 /// # Errors
-/// [`FinetuneError::Io`].
-pub fn save(path: &Path, heads: &Heads, description: &HeadSetDescription) -> Result<(), FinetuneError> {
+/// [`RunError::Io`].
+pub fn save(path: &Path, heads: &Heads, description: &HeadSetDescription) -> Result<(), RunError> {
     let mut tensors: Vec<(String, [usize; 2], Vec<u8>)> = Vec::new();
     let mut add = |name: String, t: burn::tensor::Tensor<2>| {
         let shape = t.dims();
-        let values: Vec<f32> =
-            t.into_data().try_to_vec().map_err(|e| FinetuneError::invalid(path, format!("{e:?}")))?;
+        let values: Vec<f32> = t.into_data().try_to_vec().map_err(|e| RunError::invalid(path, format!("{e:?}")))?;
         tensors.push((name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()));
-        Ok::<_, FinetuneError>(())
+        Ok::<_, RunError>(())
     };
     add("embed.weight".into(), heads.embed())?;
     add("head.weight".into(), heads.head())?;
@@ -60,20 +59,20 @@ pub fn save(path: &Path, heads: &Heads, description: &HeadSetDescription) -> Res
         .iter()
         .map(|(name, shape, data)| TensorView::new(Dtype::F32, shape.to_vec(), data).map(|view| (name, view)))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| FinetuneError::invalid(path, e))?;
-    let json = serde_json::to_string(description).map_err(|e| FinetuneError::invalid(path, e))?;
+        .map_err(|e| RunError::invalid(path, e))?;
+    let json = serde_json::to_string(description).map_err(|e| RunError::invalid(path, e))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([("lmcodec".to_owned(), json)])))
-        .map_err(|e| FinetuneError::invalid(path, e))?;
-    write_whole(path, &bytes)
+        .map_err(|e| RunError::invalid(path, e))?;
+    lmcodec_files::write(path, &bytes).map_err(RunError::io(path))
 }
 
 /// Reads a head set for a backbone onto a device with autodiff.
 ///
 /// # Errors
-/// [`FinetuneError`] if it is no head set, is for another width, or a tensor is missing or of a wrong shape.
-pub fn load(path: &Path, llama: &LlamaConfig, device: &Device) -> Result<(Heads, HeadSetDescription), FinetuneError> {
-    let bytes = fs::read(path).map_err(FinetuneError::io(path))?;
-    let invalid = |message: String| FinetuneError::invalid(path, message);
+/// [`RunError`] if it is no head set, is for another width, or a tensor is missing or of a wrong shape.
+pub fn load(path: &Path, llama: &LlamaConfig, device: &Device) -> Result<(Heads, HeadSetDescription), RunError> {
+    let bytes = fs::read(path).map_err(RunError::io(path))?;
+    let invalid = |message: String| RunError::invalid(path, message);
     let (_, metadata) =
         SafeTensors::read_metadata(&bytes).map_err(|e| invalid(format!("no whole safetensors file: {e}")))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get("lmcodec"));
@@ -93,7 +92,7 @@ pub fn load(path: &Path, llama: &LlamaConfig, device: &Device) -> Result<(Heads,
     }
     description.arrangement.validate()?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| invalid(e.to_string()))?;
-    let table = |name: &str, shape: [usize; 2]| -> Result<Vec<f32>, FinetuneError> {
+    let table = |name: &str, shape: [usize; 2]| -> Result<Vec<f32>, RunError> {
         let view = file.tensor(name).map_err(|e| invalid(format!("{name}: {e}")))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             return Err(invalid(format!("{name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape())));

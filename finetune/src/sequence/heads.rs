@@ -8,8 +8,8 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::lora::{Lora, LoraConfig};
-use super::model::SequenceError;
 use crate::checkpoint::LlamaConfig;
+use crate::run::SequenceError;
 use lmcodec_entropy::arrangement::flat::Chunk;
 
 /// Trained parameters, on a device with autodiff (which burn's optimizers expect).

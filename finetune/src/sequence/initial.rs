@@ -6,10 +6,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{FinetuneConfig, InitialEmbedding, InitialHead};
-use super::error::FinetuneError;
 use super::heads::{Heads, Rows};
 use super::lora::Lora;
 use crate::checkpoint::{Checkpoint, HostTensor, Tokenizer};
+use crate::run::RunError;
 
 /// Standard deviation of the values of a table.
 fn deviation(table: &HostTensor) -> f64 {
@@ -52,18 +52,14 @@ fn numerals(table: &HostTensor, tokenizer: &Tokenizer, arrangement: &FlatArrange
 /// The trained parameters before the first step, on a device with autodiff.
 ///
 /// # Errors
-/// [`FinetuneError`] if the checkpoint's tables cannot be read, or numerals are wanted and it has no usable tokenizer.
-pub fn initial_heads(
-    config: &FinetuneConfig,
-    checkpoint: &Checkpoint,
-    device: &Device,
-) -> Result<Heads, FinetuneError> {
+/// [`RunError`] if the checkpoint's tables cannot be read, or numerals are wanted and it has no usable tokenizer.
+pub fn initial_heads(config: &FinetuneConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Heads, RunError> {
     let llama = checkpoint.config();
     let d = llama.d_model;
     let rows = Rows::new(&config.arrangement.vocabularies);
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(u64::MAX);
-    let invalid = |message: String| FinetuneError::Invalid { path: checkpoint.name().into(), message };
+    let invalid = |message: String| RunError::Invalid { path: checkpoint.name().into(), message };
     let tokenizer =
         || checkpoint.tokenizer()?.ok_or_else(|| invalid("no tokenizer, which initial tables of numerals need".into()));
     let pretrained = checkpoint.tensor("model.embed_tokens.weight")?;

@@ -21,3 +21,4 @@ pub mod stepping;
 mod tests;
 pub mod text;
 pub mod train;
+pub mod validation;

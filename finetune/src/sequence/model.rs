@@ -10,39 +10,7 @@ use super::kernels::{Heads, Kernels, Rotary};
 use super::linear::{Linear, has_bf16};
 use super::lora::{Lora, LoraLayer, LoraLayerGradients, Projection};
 use crate::checkpoint::{Checkpoint, CheckpointError, LlamaConfig};
-
-/// Why a sequence cannot be run.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SequenceError {
-    /// More positions than the model has.
-    #[error("a sequence of {length} positions is beyond the context of {context}")]
-    Context {
-        /// Positions asked for.
-        length: usize,
-        /// Positions there are.
-        context: usize,
-    },
-    /// A symbol outside its alphabet.
-    #[error("symbol {symbol} at position {position} is outside the alphabet of {vocabulary} of layer {layer}")]
-    Symbol {
-        /// The symbol.
-        symbol: u32,
-        /// Where it stands in its chunk.
-        position: usize,
-        /// The layer of that position.
-        layer: usize,
-        /// Size of the layer's alphabet.
-        vocabulary: u32,
-    },
-    /// A batch whose rows do not fill whole sequences.
-    #[error("{rows} rows are not {sequences} sequences of the same length")]
-    Batch {
-        /// Rows given.
-        rows: usize,
-        /// Sequences asked for.
-        sequences: usize,
-    },
-}
+use crate::run::SequenceError;
 
 /// Weights of a transformer block, matrices as [in, out].
 #[derive(Clone, Debug)]

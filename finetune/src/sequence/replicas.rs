@@ -9,8 +9,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::heads::{Batch, Heads, Rows};
-use super::model::{Backbone, SequenceError};
+use super::model::Backbone;
 use super::step::{Bits, Gradients, gradients};
+use crate::run::SequenceError;
 
 /// The backbone on every device, the first of which keeps what is trained.
 pub struct Replicas {

@@ -6,7 +6,8 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::heads::{Batch, Heads, Rows};
 use super::lora::LoraLayerGradients;
-use super::model::{Backbone, SequenceError};
+use super::model::Backbone;
+use crate::run::SequenceError;
 
 /// Logits that are in memory at once.
 const MAX_LOGITS: usize = 1 << 24;

@@ -5,7 +5,8 @@ use burn::tensor::{Int, Tensor};
 
 use super::kernels::Heads;
 use super::lora::Lora;
-use super::model::{Backbone, SequenceError};
+use super::model::Backbone;
+use crate::run::SequenceError;
 
 /// Keys and values of the positions so far, for every block.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use super::lora::{LoraConfig, Projection};
 use super::model::Backbone;
 use super::step::{evaluate, gradients};
 use crate::checkpoint::{LlamaConfig, LlamaShape};
+use crate::run::SequenceError;
 use lmcodec_entropy::arrangement::flat::{Chunk, LayerPattern};
 
 pub(super) fn config() -> LlamaConfig {
@@ -184,7 +185,7 @@ fn stepping_with_a_cache_is_the_full_pass() {
     assert_eq!(cache.filled(), 32);
     close("states", &values(&Tensor::cat(steps, 1)), &values(&full), 1e-5);
     let error = backbone.step(&mut cache, x.slice([0..2, 0..1, 0..24]), None).unwrap_err();
-    assert_eq!(error, super::model::SequenceError::Context { length: 33, context: 32 });
+    assert_eq!(error, SequenceError::Context { length: 33, context: 32 });
     assert_eq!(cache.filled(), 32);
 }
 
@@ -194,9 +195,6 @@ fn sequences_beyond_the_context_are_refused() {
     let backbone = Backbone::random(&config(), 16, &device);
     let x = Tensor::<2>::zeros([34, 24], &device);
     let error = backbone.forward(x.clone(), 2, None, false).err().unwrap();
-    assert_eq!(error, super::model::SequenceError::Context { length: 17, context: 16 });
-    assert!(matches!(
-        backbone.forward(x, 3, None, false),
-        Err(super::model::SequenceError::Batch { rows: 34, sequences: 3 })
-    ));
+    assert_eq!(error, SequenceError::Context { length: 17, context: 16 });
+    assert!(matches!(backbone.forward(x, 3, None, false), Err(SequenceError::Batch { rows: 34, sequences: 3 })));
 }

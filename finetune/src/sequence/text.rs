@@ -3,9 +3,9 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::error::FinetuneError;
-use super::model::{Backbone, SequenceError};
+use super::model::Backbone;
 use crate::checkpoint::{Checkpoint, Tokenizer};
+use crate::run::{RunError, SequenceError};
 
 /// A pretrained Llama with its own tables.
 #[derive(Debug)]
@@ -39,12 +39,12 @@ impl TextModel {
     /// Reads the tables of the checkpoint that the backbone is from.
     ///
     /// # Errors
-    /// [`FinetuneError`] if they cannot be read.
-    pub fn load(checkpoint: &Checkpoint, backbone: Backbone) -> Result<Self, FinetuneError> {
+    /// [`RunError`] if they cannot be read.
+    pub fn load(checkpoint: &Checkpoint, backbone: Backbone) -> Result<Self, RunError> {
         let table = |name: &str| {
             let t = checkpoint.tensor(name)?;
             let shape = [t.shape[0], t.shape[1]];
-            Ok::<_, FinetuneError>(Tensor::from_data(TensorData::new(t.values, shape), backbone.device()))
+            Ok::<_, RunError>(Tensor::from_data(TensorData::new(t.values, shape), backbone.device()))
         };
         Ok(Self { embed: table("model.embed_tokens.weight")?, head: table("lm_head.weight")?, backbone })
     }
@@ -68,10 +68,9 @@ impl TextModel {
     /// chunk costs log2 of the vocabulary's size.
     ///
     /// # Errors
-    /// [`FinetuneError`] if the text cannot be tokenized, or as [`Self::logits`].
-    pub fn bits(&self, tokenizer: &Tokenizer, text: &str, chunk: usize) -> Result<TextBits, FinetuneError> {
-        let tokens =
-            tokenizer.tokens(text).map_err(|message| FinetuneError::Invalid { path: "text".into(), message })?;
+    /// [`RunError`] if the text cannot be tokenized, or as [`Self::logits`].
+    pub fn bits(&self, tokenizer: &Tokenizer, text: &str, chunk: usize) -> Result<TextBits, RunError> {
+        let tokens = tokenizer.tokens(text).map_err(|message| RunError::Invalid { path: "text".into(), message })?;
         let mut bits = 0.0;
         for tokens in tokens.chunks(chunk.max(1)) {
             bits += (self.embed.dims()[0] as f64).log2();

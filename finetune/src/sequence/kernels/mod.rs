@@ -2,6 +2,11 @@
 //!
 //! On the CPU they run on slices, one pass over memory each ([`rows`], [`attention`]); anywhere else they are composed of burn
 //! tensor operations ([`composed`]), which also serve as the reference of the tests. All work on rows: \[B·T, width\].
+//!
+//! What the slices save: a step (forward, backward, gradients of embedding and head) over blocks of SmolLM2-135M's shape in f32 on
+//! one thread of an AMD EPYC with AVX-512, burn 0.22.1, one chunk, CPU seconds of the slices and of the composed operations on
+//! the same device: 1.0 to 1.2 and 1.6 to 1.9 for 6 blocks and a chunk of 512; 3.0 and 8.6 for 3 blocks and a chunk of 2048,
+//! where the process needs 270 and 551 MiB. On top of that [`bfloat`] multiplies in bf16 with the processor's own instructions.
 
 pub(crate) mod attention;
 pub(super) mod bfloat;

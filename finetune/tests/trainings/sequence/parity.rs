@@ -2,7 +2,7 @@
 //! checkpoints that must be refused.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lmcodec_finetune::checkpoint::{Checkpoint, CheckpointError, RopeScaling};
@@ -10,9 +10,7 @@ use lmcodec_finetune::sequence::model::Backbone;
 use lmcodec_finetune::sequence::text::TextModel;
 use safetensors::SafeTensors;
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
+use crate::tiny::fixture;
 
 fn expected(folder: &Path) -> (Vec<u32>, Vec<f32>) {
     let bytes = fs::read(folder.join("expected.safetensors")).expect("the fixture");

@@ -8,7 +8,7 @@ use lmcodec_entropy::frame_llama::{FrameConfig, FrameLlama};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::model::LlamaBlock;
+use crate::frame::model::LlamaBlock;
 
 /// The blocks of a model file, and what is needed to build on them.
 pub struct FrozenBlocks {

@@ -3,7 +3,7 @@
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
+use super::batch::Batch;
 
 /// What a model is trained without: features that are always zero, or the backbone's attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

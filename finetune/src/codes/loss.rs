@@ -8,7 +8,7 @@ use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 
 use super::data::CodeBatch;
 use super::model::FrameCoder;
-use crate::model::Positions;
+use crate::frame::model::Positions;
 
 /// Rotary tables and masks, made once a shape.
 #[derive(Default)]

@@ -10,9 +10,9 @@ use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::segment::{Estimation, SegmentCoder, SegmentError};
 use serde::Serialize;
 
-use crate::batch::{Batch, Sample, component_plane};
-use crate::loss::{Bits, PositionCache, batch_loss};
-use crate::model::FrameLlama;
+use super::batch::{Batch, Sample, component_plane};
+use super::loss::{Bits, PositionCache, batch_loss};
+use super::model::FrameLlama;
 
 /// Float and integer model side by side.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -9,7 +9,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 
 use super::blocks::FrozenBlocks;
-use crate::model::{LlamaBlock, Positions, rms_norm};
+use crate::frame::model::{LlamaBlock, Positions, rms_norm};
 
 /// VQ: one code a frame.
 #[derive(Module, Debug)]

@@ -8,10 +8,11 @@ use lmcodec_datasets::manifest::Manifest;
 use lmcodec_datasets::photos::{Split, load_folder};
 use sha2::{Digest, Sha256};
 
+use super::config::TrainConfig;
+use super::parity::{Parity, held_out_images, parity};
+use super::train::Outcome;
 use crate::export::export;
-use crate::parity::{Parity, held_out_images, parity};
-use crate::plot::loss_curve;
-use crate::train::{Outcome, TrainConfig, TrainError};
+use crate::run::RunError;
 
 /// Qualities at which parity is measured, and held-out photos at each.
 const PARITY_QUALITIES: [u8; 4] = [20, 50, 80, 95];
@@ -29,11 +30,12 @@ pub struct Finished {
     pub parity: Vec<Parity>,
 }
 
-/// Exports a model into `folder`: `model.safetensors`, `parity.json`, the training curve `loss.svg` and `model.md`, its card.
+/// Exports a model into `folder`: `model.safetensors`, `parity.json` and `model.md`, its card, which shows the training curve
+/// `loss.svg` beside it.
 ///
 /// # Errors
-/// [`TrainError`] if a file cannot be written, or the exported model does not load.
-pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Outcome) -> Result<Finished, TrainError> {
+/// [`RunError`] if a file cannot be written, or the exported model does not load.
+pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Outcome) -> Result<Finished, RunError> {
     let exported = export(&outcome.model, &config.model.config());
     let photos = load_folder(&config.data.folder)?;
     let manifest = Manifest::of(&photos, &config.data.source, &config.data.licence, config.data.validation_one_in);
@@ -42,50 +44,25 @@ pub fn finish(config: &TrainConfig, folder: &Path, device: &Device, outcome: &Ou
         .iter()
         .map(|&quality| {
             let images = held_out_images(&photos, config.data.validation_one_in, PARITY_PHOTOS, quality);
-            parity(&outcome.model, &exported, &images, quality, device).map_err(|e| TrainError::invalid(&model, e))
+            parity(&outcome.model, &exported, &images, quality, device).map_err(|e| RunError::invalid(&model, e))
         })
         .collect::<Result<_, _>>()?;
-    let sha256: String = Sha256::digest(&exported).iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = format!("{:x}", Sha256::digest(&exported));
     let finished = Finished { model, bytes: exported.len(), sha256, parity };
     let write = |name: &str, bytes: &[u8]| {
-        let (path, temporary) = (folder.join(name), folder.join(format!("{name}.tmp")));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(TrainError::io(&path))
+        let path = folder.join(name);
+        lmcodec_files::write(&path, bytes).map_err(RunError::io(&path))
     };
-    let json = serde_json::to_string_pretty(&finished.parity).map_err(|e| TrainError::invalid(folder, e))?;
+    let json = serde_json::to_string_pretty(&finished.parity).map_err(|e| RunError::invalid(folder, e))?;
     write("parity.json", json.as_bytes())?;
-    if let Some(svg) = curve(folder, outcome)? {
-        write("loss.svg", svg.as_bytes())?;
-    }
     write("model.md", card(config, &manifest, outcome, &finished)?.as_bytes())?;
     write("model.safetensors", &exported)?;
     Ok(finished)
 }
 
-/// The curve of the run, drawn from `log.jsonl`.
-fn curve(folder: &Path, outcome: &Outcome) -> Result<Option<String>, TrainError> {
-    let path = folder.join("log.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-    let point = |line: &str| -> Result<(usize, f64), TrainError> {
-        let line: serde_json::Value = serde_json::from_str(line).map_err(|e| TrainError::invalid(&path, e))?;
-        let (step, bits) = (line["step"].as_u64(), line["bits_per_pixel"].as_f64());
-        let (step, bits) =
-            step.zip(bits).ok_or_else(|| TrainError::invalid(&path, "a line without step or bits_per_pixel"))?;
-        Ok((step as usize, bits))
-    };
-    let training = text.lines().map(point).collect::<Result<Vec<_>, _>>()?;
-    loss_curve("bits/pixel", &training, &outcome.state.validations).map_err(|e| TrainError::invalid(&path, e))
-}
-
-fn card(
-    config: &TrainConfig,
-    manifest: &Manifest,
-    outcome: &Outcome,
-    finished: &Finished,
-) -> Result<String, TrainError> {
+fn card(config: &TrainConfig, manifest: &Manifest, outcome: &Outcome, finished: &Finished) -> Result<String, RunError> {
     let state = &outcome.state;
-    let text = toml::to_string_pretty(config).map_err(|e| TrainError::invalid(&config.data.folder, e))?;
+    let text = toml::to_string_pretty(config).map_err(|e| RunError::invalid(&config.data.folder, e))?;
     let mut out = String::new();
     // Writing into a String cannot fail.
     let _ = write!(
@@ -96,7 +73,7 @@ fn card(
          They are scaled, cropped, flipped and quantized anew at random (`lmcodec-datasets`, module `crops`).\n\n\
          ## Training\n\n`lmcodec train CONFIG.toml --out DIR` with the configuration below: {} steps, {:.1} million frames, {:.0} million \
          coefficients, {:.2} hours.\n\n```toml\n{text}```\n\n\
-         ![Bits a pixel over steps: batches of the training (thin) and validation (thick)](loss.svg)\n\n\
+         ![Bits a pixel over steps: batches of the training, and validation](loss.svg)\n\n\
          Validation (crops of the held-out photos, all qualities and components):\n\n| step | bits/pixel |\n|---|---|\n",
         outcome.model.parameters(),
         finished.bytes,
@@ -106,8 +83,8 @@ fn card(
         manifest.count(Split::Train),
         manifest.count(Split::Validation),
         state.step,
-        state.frames as f64 / 1e6,
-        state.coefficients as f64 / 1e6,
+        state.seen.frames as f64 / 1e6,
+        state.seen.coefficients as f64 / 1e6,
         state.seconds / 3600.0,
     );
     for (step, bpp) in &state.validations {

@@ -8,8 +8,8 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
 use crate::export::values;
-use crate::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
 
 /// What new rows or columns of a matrix hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,8 +174,8 @@ impl FrameLlama {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::Positions;
     use super::*;
-    use crate::model::Positions;
     use burn::tensor::{Distribution, Int};
     use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 

@@ -4,8 +4,8 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::collections::HashMap;
 
-use crate::batch::{Batch, Escapes};
-use crate::model::{FrameLlama, Positions};
+use super::batch::{Batch, Escapes};
+use super::model::{FrameLlama, Positions};
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 use lmcodec_entropy::arrangement::symbols::{ALPHABET, ZERO};
 

@@ -13,10 +13,11 @@ use lmcodec_entropy::isa::Isa;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::config::{CodesTrainConfig, Trained};
 use super::data::{CodeArray, CodeBatch};
 use super::export::export_frames;
-use super::train::{FramesOutcome, FramesTrainConfig, Trained, bits_per_code};
-use crate::train::TrainError;
+use super::train::{CodesOutcome, bits_per_code};
+use crate::run::RunError;
 
 /// Coded size of an array of codes.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +42,7 @@ pub struct Coded {
 
 /// The exported model and what it does.
 #[derive(Clone, Debug, Serialize)]
-pub struct FramesReport {
+pub struct CodesReport {
     /// The model file.
     pub model: PathBuf,
     /// Its size in bytes.
@@ -64,19 +65,18 @@ pub struct FramesReport {
 /// `tests`.
 ///
 /// # Errors
-/// [`TrainError`] if a file cannot be read or written, does not fit the model, or does not come back from its code.
-pub fn finish_frames(
-    config: &FramesTrainConfig,
+/// [`RunError`] if a file cannot be read or written, does not fit the model, or does not come back from its code.
+pub fn finish_codes(
+    config: &CodesTrainConfig,
     folder: &Path,
     device: &Device,
-    outcome: &FramesOutcome,
+    outcome: &CodesOutcome,
     tests: &[PathBuf],
-) -> Result<FramesReport, TrainError> {
+) -> Result<CodesReport, RunError> {
     let exported = export_frames(&outcome.model, &outcome.config);
     let path = folder.join("model.safetensors");
-    let backbone = FrameLlama::from_bytes(&config.backbone()?).map_err(|e| TrainError::invalid(&path, e))?;
-    let heads =
-        CodeHeads::from_bytes(&exported, &[&backbone]).map_err(|e: ModelError| TrainError::invalid(&path, e))?;
+    let backbone = FrameLlama::from_bytes(&config.backbone()?).map_err(|e| RunError::invalid(&path, e))?;
+    let heads = CodeHeads::from_bytes(&exported, &[&backbone]).map_err(|e: ModelError| RunError::invalid(&path, e))?;
     let array = CodeArray::read(&config.data.file, &outcome.config)?;
     let (medium, d) = (config.frames.medium, &config.data);
     let rest = d.train[1].max(d.validation[1])..array.extent(medium);
@@ -89,27 +89,25 @@ pub fn finish_frames(
     }
     let mut results = Vec::new();
     for (name, array) in arrays {
-        let coded = measure(outcome, &heads, &array, device).map_err(|e| TrainError::invalid(Path::new(&name), e))?;
+        let coded = measure(outcome, &heads, &array, device).map_err(|e| RunError::invalid(Path::new(&name), e))?;
         results.push((name, coded));
     }
     let all = burn::module::Module::num_params(&outcome.model);
     let head_parameters = outcome.model.head_parameters();
-    let report = FramesReport {
+    let report = CodesReport {
         model: path.clone(),
         bytes: exported.len(),
-        sha256: Sha256::digest(&exported).iter().map(|b| format!("{b:02x}")).collect(),
+        sha256: format!("{:x}", Sha256::digest(&exported)),
         head_parameters,
         trained_parameters: if config.frames.train == Trained::Full { all } else { head_parameters },
         seconds: outcome.state.seconds,
         validation: outcome.state.validations.last().map(|v| v.1),
         tests: results,
     };
-    let json = serde_json::to_string_pretty(&report).map_err(|e| TrainError::invalid(folder, e))?;
+    let json = serde_json::to_string_pretty(&report).map_err(|e| RunError::invalid(folder, e))?;
     for (name, bytes) in [("report.json", json.as_bytes()), ("model.safetensors", &exported)] {
-        let (path, temporary) = (folder.join(name), folder.join(format!("{name}.tmp")));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(TrainError::io(&path))?;
+        let path = folder.join(name);
+        lmcodec_files::write(&path, bytes).map_err(RunError::io(&path))?;
     }
     Ok(report)
 }
@@ -118,12 +116,7 @@ pub fn finish_frames(
 ///
 /// # Errors
 /// A message if the array does not fit the model or does not come back.
-pub fn measure(
-    outcome: &FramesOutcome,
-    heads: &CodeHeads,
-    array: &CodeArray,
-    device: &Device,
-) -> Result<Coded, String> {
+pub fn measure(outcome: &CodesOutcome, heads: &CodeHeads, array: &CodeArray, device: &Device) -> Result<Coded, String> {
     let c = &outcome.config;
     let count = match c.medium {
         Medium::Vq => 8,

@@ -8,7 +8,7 @@ use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 use lmcodec_entropy::code_heads::context::{Context, Place, Shape};
 use rand::Rng;
 
-use crate::train::TrainError;
+use crate::run::RunError;
 
 /// An array of codes.
 #[derive(Clone, Debug)]
@@ -23,10 +23,10 @@ impl CodeArray {
     /// Reads a `.npy` file of integers. VQ: `[grids, rows·columns]` or `[grids, rows, columns]`; RVQ: `[time steps, layers]`.
     ///
     /// # Errors
-    /// [`TrainError`] if it cannot be read, has another shape, or holds a code outside the codebook.
-    pub fn read(path: &Path, config: &CodeHeadsConfig) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
-        let invalid = |message: String| TrainError::invalid(path, message);
+    /// [`RunError`] if it cannot be read, has another shape, or holds a code outside the codebook.
+    pub fn read(path: &Path, config: &CodeHeadsConfig) -> Result<Self, RunError> {
+        let bytes = std::fs::read(path).map_err(RunError::io(path))?;
+        let invalid = |message: String| RunError::invalid(path, message);
         let array = codes::parse(&bytes, None).map_err(|e| invalid(e.to_string()))?;
         let found = array.side.shape;
         let (rows, columns, layers) = (config.rows, config.columns, config.code_layers);

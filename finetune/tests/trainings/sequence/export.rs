@@ -4,22 +4,25 @@ use std::fs;
 
 use burn::tensor::Device;
 use lmcodec_finetune::checkpoint::Checkpoint;
+use lmcodec_finetune::run::{RunError, Unobserved};
 use lmcodec_finetune::sequence::config::FinetuneConfig;
 use lmcodec_finetune::sequence::data::Latents;
-use lmcodec_finetune::sequence::error::FinetuneError;
 use lmcodec_finetune::sequence::export::{integer_bits, integer_files};
 use lmcodec_finetune::sequence::head_file;
 use lmcodec_finetune::sequence::lora::LoraConfig;
 use lmcodec_finetune::sequence::model::Backbone;
-use lmcodec_finetune::sequence::train::{RunOptions, finetune, validate};
+use lmcodec_finetune::sequence::train::{RunOptions, finetune};
+use lmcodec_finetune::sequence::validation::validate;
 
-use crate::training::{config, exportable_checkpoint, turn};
+use super::training::config;
+use crate::tiny::{self, long_checkpoint, turn};
 
 /// (bits of the float model, bits of the integer model) of the validation chunks after some steps.
 fn bits(config: &FinetuneConfig, checkpoint: &Checkpoint, dir: &std::path::Path) -> (f64, f64) {
     let device = Device::flex();
     let options = RunOptions { resume: false, stop_after: Some(8) };
-    let outcome = finetune(config, checkpoint, dir, std::slice::from_ref(&device), options).expect("a run");
+    let outcome =
+        finetune(config, checkpoint, dir, std::slice::from_ref(&device), options, &mut Unobserved).expect("a run");
     let files = integer_files(checkpoint, &outcome.head_file).expect("integer files");
     let chunks = Latents::load(config).expect("latents").validation.chunks();
     let (heads, _) =
@@ -33,7 +36,7 @@ fn bits(config: &FinetuneConfig, checkpoint: &Checkpoint, dir: &std::path::Path)
 fn integers_cost_almost_nothing() {
     let _turn = turn();
     let dir = tempfile::tempdir().expect("a folder");
-    let (mut config, checkpoint) = (config(dir.path()), exportable_checkpoint(dir.path()));
+    let (mut config, checkpoint) = (config(dir.path()), long_checkpoint(dir.path()));
     let (float, integer) = bits(&config, &checkpoint, &dir.path().join("plain"));
     assert!((integer / float - 1.0).abs() < 0.01, "{float} {integer}");
     // LoRA pairs are merged into the integer backbone.
@@ -47,14 +50,15 @@ fn integers_cost_almost_nothing() {
 fn heads_of_another_backbone_are_refused() {
     let _turn = turn();
     let dir = tempfile::tempdir().expect("a folder");
-    let (config, checkpoint) = (config(dir.path()), exportable_checkpoint(dir.path()));
+    let (config, checkpoint) = (config(dir.path()), long_checkpoint(dir.path()));
     let options = RunOptions { resume: false, stop_after: Some(1) };
-    let outcome = finetune(&config, &checkpoint, &dir.path().join("run"), &[Device::flex()], options).expect("a run");
-    let other = crate::training::checkpoint("untied_f32");
+    let out = dir.path().join("run");
+    let outcome = finetune(&config, &checkpoint, &out, &[Device::flex()], options, &mut Unobserved).expect("a run");
+    let other = tiny::checkpoint("untied_f32");
     let error = integer_files(&other, &outcome.head_file).err().expect("refused");
-    assert!(matches!(error, FinetuneError::Invalid { .. }) && error.to_string().contains("trained on"), "{error}");
+    assert!(matches!(error, RunError::Invalid { .. }) && error.to_string().contains("trained on"), "{error}");
     let bytes = fs::read(&outcome.head_file).expect("heads");
     let cut = dir.path().join("cut.safetensors");
     fs::write(&cut, &bytes[..bytes.len() - 1]).expect("written");
-    assert!(matches!(integer_files(&checkpoint, &cut), Err(FinetuneError::Invalid { .. })));
+    assert!(matches!(integer_files(&checkpoint, &cut), Err(RunError::Invalid { .. })));
 }

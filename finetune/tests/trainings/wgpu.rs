@@ -3,30 +3,31 @@
 //! Any adapter will do, a software Vulkan driver (Mesa's lavapipe) too. Where there is none the tests say so and pass, unless
 //! `LMCODEC_REQUIRE_WGPU` is set. GPUs add in other orders than the CPU, and autotuned kernels may differ from call to call: the
 //! tolerances leave room for the rounding of f32, not for another formula.
-#![cfg(all(feature = "wgpu", feature = "flex"))]
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::MutexGuard;
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use lmcodec_codecs::jpeg::{EncodeOptions, PixelFormat, encode_planes};
 use lmcodec_entropy::arrangement::features::BACKBONE_FEATURES;
-use lmcodec_entropy::arrangement::flat::{Chunk, FlatArrangement, LayerOrder, LayerPattern};
-use lmcodec_finetune::batch::{Batch as FrameBatch, Sample};
+use lmcodec_entropy::arrangement::flat::{Chunk, LayerPattern};
 use lmcodec_finetune::checkpoint::Checkpoint;
 use lmcodec_finetune::device::DeviceKind;
-use lmcodec_finetune::loss::{PositionCache, batch_loss};
-use lmcodec_finetune::model::{FrameLlama, FrameLlamaConfig, Positions};
-use lmcodec_finetune::sequence::config::{CodesConfig, DataConfig, FinetuneConfig, InitialConfig, TrainingConfig};
+use lmcodec_finetune::frame::batch::{Batch as FrameBatch, Sample};
+use lmcodec_finetune::frame::loss::{PositionCache, batch_loss};
+use lmcodec_finetune::frame::model::{FrameLlama, FrameLlamaConfig, Positions};
+use lmcodec_finetune::run::Unobserved;
+use lmcodec_finetune::sequence::config::{FinetuneConfig, TrainingConfig};
 use lmcodec_finetune::sequence::heads::{Batch, Heads, Rows};
 use lmcodec_finetune::sequence::lora::{LoraConfig, Projection};
 use lmcodec_finetune::sequence::model::Backbone;
 use lmcodec_finetune::sequence::step::{evaluate, gradients};
 use lmcodec_finetune::sequence::text::TextModel;
 use lmcodec_finetune::sequence::train::{Outcome, RunOptions, finetune};
+
+use crate::tiny::{self, head_values, long_checkpoint, turn, values};
 
 /// Greatest difference of states and logits, as a share of the greatest value on the CPU.
 const FORWARD: f32 = 1e-4;
@@ -36,12 +37,9 @@ const LOSS: f64 = 1e-4;
 /// gradient as for a great one, so rounding may turn around single elements near zero.
 const STEP: f64 = 2e-2;
 
-/// burn's random generator belongs to the device, not to the test: tests that draw initial weights take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
 /// The CPU, and the default adapter if there is one.
 fn devices() -> Option<(Device, Device, MutexGuard<'static, ()>)> {
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = turn();
     match DeviceKind::Wgpu.open() {
         Ok(gpu) => {
             eprintln!("on {:?}", gpu.identity());
@@ -53,10 +51,6 @@ fn devices() -> Option<(Device, Device, MutexGuard<'static, ()>)> {
             None
         }
     }
-}
-
-fn values<const R: usize>(t: Tensor<R>) -> Vec<f32> {
-    t.into_data().try_to_vec().expect("f32")
 }
 
 #[track_caller]
@@ -84,19 +78,7 @@ fn assert_same_step(name: &str, gpu: (f64, f64), cpu: (f64, f64)) {
 
 fn frame_llama(device: &Device) -> FrameLlama {
     device.seed(3);
-    let config = FrameLlamaConfig {
-        d_model: 64,
-        layers: 2,
-        heads: 2,
-        ffn: 64,
-        depth_d: 32,
-        depth_layers: 1,
-        depth_heads: 2,
-        depth_ffn: 32,
-        dc_ffn: 32,
-        depth_state: true,
-    };
-    config.init(device)
+    FrameLlamaConfig { depth_state: true, ..tiny::frame_llama() }.init(device)
 }
 
 fn frame_batch() -> FrameBatch {
@@ -105,10 +87,6 @@ fn frame_batch() -> FrameBatch {
         (0..width * height).map(|i| ((i % width) * 5 + (i / width) * 3) as u8 ^ ((i * i) as u8 & 15)).collect();
     let image = encode_planes(&picture, width, height, PixelFormat::Gray8, &EncodeOptions::default());
     FrameBatch::new(&[Sample::from_image(&image.expect("encoded"), 0)])
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// Two layers' alphabets in turn, chunks of different lengths.
@@ -170,7 +148,7 @@ fn sequence_logits_are_those_of_the_cpu() {
     let Some((cpu, gpu, _turn)) = devices() else { return };
     // Grouped attention with tied tables, and the scaled rotary embedding.
     for name in ["gqa_tied_bf16", "llama3_rope_f16"] {
-        let checkpoint = Checkpoint::open(&fixture(name)).expect("a checkpoint");
+        let checkpoint = tiny::checkpoint(name);
         let logits = |device: &Device| {
             let backbone = Backbone::load(&checkpoint, 64, device).expect("a backbone");
             let tokens: Vec<u32> = (0..48).map(|i| (i * i + 5 * i) % 24).collect();
@@ -183,7 +161,7 @@ fn sequence_logits_are_those_of_the_cpu() {
 #[test]
 fn stepping_with_a_cache_is_the_full_pass_of_the_cpu() {
     let Some((cpu, gpu, _turn)) = devices() else { return };
-    let checkpoint = Checkpoint::open(&fixture("gqa_tied_bf16")).expect("a checkpoint");
+    let checkpoint = tiny::checkpoint("gqa_tied_bf16");
     cpu.seed(5);
     let x = Tensor::<2>::random([2 * 12, 16], Distribution::Normal(0.0, 1.0), &cpu);
     let full = Backbone::load(&checkpoint, 64, &cpu).expect("a backbone").forward(x.clone(), 2, None, false);
@@ -200,7 +178,7 @@ fn stepping_with_a_cache_is_the_full_pass_of_the_cpu() {
 #[test]
 fn a_sequence_training_step_moves_the_loss_as_on_the_cpu() {
     let Some((cpu, gpu, _turn)) = devices() else { return };
-    let checkpoint = Checkpoint::open(&fixture("gqa_tied_bf16")).expect("a checkpoint");
+    let checkpoint = tiny::checkpoint("gqa_tied_bf16");
     let rows = Rows::new(&[7, 5]);
     let batch = sequence_batch(&rows);
     let auto = cpu.clone().autodiff();
@@ -225,52 +203,17 @@ fn a_sequence_training_step_moves_the_loss_as_on_the_cpu() {
 
 /// A run on codes that repeat, and a checkpoint with room for its chunks.
 fn run_folder(dir: &Path) -> (FinetuneConfig, Checkpoint) {
-    let from = fixture("gqa_tied_bf16");
-    let to = dir.join("checkpoint");
-    fs::create_dir_all(&to).expect("a folder");
-    fs::copy(from.join("model.safetensors"), to.join("model.safetensors")).expect("a copy");
-    let text = fs::read_to_string(from.join("config.json")).expect("text");
-    let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    json["max_position_embeddings"] = 256.into();
-    fs::write(to.join("config.json"), json.to_string()).expect("written");
-
-    // A `.npy` file of u8, format 1.0.
-    let codes: Vec<u8> = (0..800usize).flat_map(|t| [(t % 7) as u8, (t % 7 / 2) as u8]).collect();
-    let mut header = "{'descr': '|u1', 'fortran_order': False, 'shape': (800, 2), }".to_string();
-    header.push_str(&" ".repeat((64 - (header.len() + 11) % 64) % 64));
-    header.push('\n');
-    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
-    npy.extend((header.len() as u16).to_le_bytes());
-    npy.extend(header.as_bytes());
-    npy.extend(codes);
-    let file = dir.join("codes.npy");
-    fs::write(&file, npy).expect("written");
-
-    let config = FinetuneConfig {
-        seed: 3,
-        arrangement: FlatArrangement::rvq(vec![7, 5], LayerOrder::Interleaved, 256),
-        data: DataConfig::Codes(CodesConfig {
-            files: vec![file],
-            tensor: None,
-            time_last: false,
-            train: (0.0, 0.6),
-            validation: (0.6, 1.0),
-        }),
-        // The precision is the default, bf16 where the device has it.
-        training: TrainingConfig {
-            chunk: 64,
-            batch: 2,
-            accumulate: 1,
-            epochs: 2.0,
-            learning_rate: 1e-2,
-            validate_every: 100,
-            log_every: 1,
-            ..TrainingConfig::default()
-        },
-        initial: InitialConfig::default(),
-        lora: Some(LoraConfig { rank: 2, alpha: 4.0, projections: vec![Projection::Q, Projection::Down] }),
+    // The precision is the default, bf16 where the device has it.
+    let training = TrainingConfig {
+        batch: 2,
+        accumulate: 1,
+        epochs: 2.0,
+        validate_every: 100,
+        log_every: 1,
+        ..TrainingConfig::default()
     };
-    (config, Checkpoint::open(&to).expect("a checkpoint"))
+    let lora = LoraConfig { rank: 2, alpha: 4.0, projections: vec![Projection::Q, Projection::Down] };
+    (FinetuneConfig { lora: Some(lora), ..tiny::sequences(dir, 800, training) }, long_checkpoint(dir))
 }
 
 #[test]
@@ -280,22 +223,18 @@ fn saved_runs_go_on() {
     let (config, checkpoint) = run_folder(dir.path());
     let run = |name: &str, resume, steps| {
         let options = RunOptions { resume, stop_after: Some(steps) };
-        finetune(&config, &checkpoint, &dir.path().join(name), std::slice::from_ref(&gpu), options).expect("a run")
-    };
-    let parameters = |o: &Outcome| {
-        let pairs = o.heads.lora.as_ref().expect("pairs").pairs();
-        let pairs = pairs.flat_map(|(_, _, p)| [values(p.a.val().inner()), values(p.b.val().inner())]);
-        [values(o.heads.embed()), values(o.heads.head())].into_iter().chain(pairs).flatten().collect::<Vec<_>>()
+        let (out, gpu) = (dir.path().join(name), std::slice::from_ref(&gpu));
+        finetune(&config, &checkpoint, &out, gpu, options, &mut Unobserved).expect("a run")
     };
     let whole = run("whole", false, 6);
     let cut = run("cut", false, 3);
     // Nothing is computed here: what comes back is what was saved, bit for bit.
     let loaded = run("cut", true, 0);
     assert_eq!(loaded.state.step, 3);
-    assert_eq!(parameters(&loaded), parameters(&cut));
+    assert_eq!(head_values(&loaded), head_values(&cut));
     let resumed = run("cut", true, 3);
-    assert_eq!((resumed.state.step, resumed.state.symbols), (whole.state.step, whole.state.symbols));
-    assert_ne!(parameters(&resumed), parameters(&cut));
+    assert_eq!((resumed.state.step, resumed.state.seen), (whole.state.step, whole.state.seen));
+    assert_ne!(head_values(&resumed), head_values(&cut));
     // Every step of its own had the loss that it had in one go; without the optimizer's moments it would not.
     let losses = |o: &Outcome| o.state.training.iter().map(|t| t.1).collect::<Vec<_>>();
     assert_eq!(losses(&resumed).len(), 6);

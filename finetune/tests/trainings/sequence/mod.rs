@@ -1,0 +1,5 @@
+//! The sequence Llama on small checkpoints.
+
+mod export;
+mod parity;
+mod training;
