@@ -188,6 +188,15 @@ impl Section {
     }
 }
 
+impl Table {
+    /// The table as Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::new();
+        markdown_table(self, &mut out);
+        out
+    }
+}
+
 impl Document {
     /// The document as Markdown. Plots become tables of their points, pictures are left out.
     pub fn to_markdown(&self) -> String {

@@ -7,6 +7,7 @@
 //! | [`peers`], [`process`] | programs, run as processes and measured |
 //! | [`peers_csv`] | published sizes, merged into the table |
 //! | [`report`], [`markdown`], [`recompression_document`] | the table as data (JSON), as Markdown, as a document |
+//! | [`leaf_lines`] | pretty JSON → a line a leaf, for committed records |
 //! | [`speed`] | paired runs: CPU seconds and peak memory |
 //! | [`jpeg_size`] | a JPEG file → width and height |
 //! | [`metrics`] | two images, signals, transcripts or feature sets → PSNR, MS-SSIM, SSIMULACRA2, FID, SI-SDR, LSD, WER |
@@ -16,6 +17,7 @@
 //! | [`bd_rate`] | two curves → BD-rate, BD-quality |
 //! | [`compare`] | two result files → BD-rates by all methods, with bootstrap intervals over the images |
 //! | [`paper`] | result files → the tables and figures of the paper, our column beside its own |
+//! | [`published`] | committed records → the tables of README and docs |
 //! | [`document`], [`html`] | a report → Markdown, one HTML page |
 //!
 //! A codec under test is a [`recompression::Recompressor`] (bytes in, bytes out) or an
@@ -34,6 +36,7 @@ mod interpolation;
 pub mod jpeg_size;
 pub mod latents;
 pub mod latents_document;
+pub mod leaf_lines;
 #[cfg(feature = "lepton")]
 pub mod lepton;
 pub mod markdown;
@@ -42,6 +45,7 @@ pub mod paper;
 pub mod peers;
 pub mod peers_csv;
 pub mod process;
+pub mod published;
 pub mod rate_points;
 pub mod recompression;
 pub mod recompression_document;

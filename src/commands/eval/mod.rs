@@ -3,6 +3,7 @@
 mod bd_rate;
 mod codec;
 mod compare;
+mod documents;
 #[cfg(feature = "fid")]
 mod fid;
 mod image;
@@ -47,6 +48,7 @@ enum Command {
     Fid(fid::FidArgs),
     Paper(paper::PaperArgs),
     Render(render::RenderArgs),
+    Documents(documents::DocumentsArgs),
     Ppm(ppm::PpmArgs),
     #[command(hide = true)]
     Codec(codec::CodecArgs),
@@ -67,6 +69,7 @@ impl Eval {
             Command::Fid(args) => args.run(),
             Command::Paper(args) => args.run(),
             Command::Render(args) => args.run(),
+            Command::Documents(args) => args.run(),
             Command::Ppm(args) => args.run(),
             Command::Codec(args) => args.run(),
         }?;

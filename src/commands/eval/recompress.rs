@@ -9,6 +9,7 @@ use lmcodec_eval::peers::{installed_recompressors, missing_peers};
 use lmcodec_eval::peers_csv;
 use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
 use lmcodec_eval::recompression_document::document;
+use lmcodec_eval::report::Table;
 
 use super::lmcodec_codec::Own;
 use super::sets::{distinct_names, parse_set};
@@ -24,6 +25,26 @@ pub(super) struct RecompressArgs {
     /// Published sizes: CSV with the columns set,image,codec,source_bytes,coded_bytes.
     #[arg(long, value_name = "FILE")]
     peers_csv: Option<PathBuf>,
+    /// Codecs to take from there [default: all].
+    #[arg(long = "peers-csv-codec", value_name = "NAME,..", value_delimiter = ',', requires = "peers_csv")]
+    peers_csv_codecs: Vec<String>,
+    /// Where the published sizes come from, in words.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "peers_csv",
+        default_value = "published sizes of the same source files"
+    )]
+    peers_csv_source: String,
+    /// A table of an earlier run on the same source files whose rows are taken over. May be repeated.
+    #[arg(long = "add", value_name = "FILE")]
+    add: Vec<PathBuf>,
+    /// Codecs to take from those tables [default: all].
+    #[arg(long = "add-codec", value_name = "NAME,..", value_delimiter = ',', requires = "add")]
+    add_codecs: Vec<String>,
+    /// Where sizes that were measured on another machine come from, in words.
+    #[arg(long, value_name = "TEXT", requires = "add", default_value = "measured earlier on the same source files")]
+    add_source: String,
     /// Run the peers that are on the PATH as well.
     #[arg(long)]
     peers: bool,
@@ -57,11 +78,23 @@ impl RecompressArgs {
         let published = match &self.peers_csv {
             Some(path) => {
                 let text = String::from_utf8_lossy(&read(path)?).into_owned();
-                peers_csv::parse(&text)
-                    .map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))?
+                let mut sizes = peers_csv::parse(&text)
+                    .map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))?;
+                let wanted = &self.peers_csv_codecs;
+                sizes.retain(|size| wanted.is_empty() || wanted.contains(&size.codec));
+                sizes
             }
             None => Vec::new(),
         };
+        let earlier = self.add.iter().map(|path| {
+            let table = serde_json::from_slice::<Table>(&read(path)?);
+            let mut table = table.map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))?;
+            for set in &mut table.sets {
+                set.codecs.retain(|c| self.add_codecs.is_empty() || self.add_codecs.contains(&c.codec));
+            }
+            Ok(table)
+        });
+        let earlier = earlier.collect::<Result<Vec<_>, Failure>>()?;
         let sets = self.sets.iter().map(|(name, folder)| SourceSet::from_folder(name, folder));
         let sets = sets.collect::<Result<Vec<_>, _>>().or_exit(Exit::Io)?;
         let own = if self.no_lmcodec { Vec::new() } else { self.own.codecs()? };
@@ -73,15 +106,18 @@ impl RecompressArgs {
         }
         let codecs: Vec<&dyn Recompressor> =
             own.iter().map(|c| c as &dyn Recompressor).chain(peers.iter().map(|p| &**p)).collect();
-        if codecs.is_empty() && published.is_empty() {
-            return Err(Failure::new(Exit::Usage, "no codec to run: give --peers or --peers-csv"));
+        if codecs.is_empty() && published.is_empty() && earlier.is_empty() {
+            return Err(Failure::new(Exit::Usage, "no codec to run: give --peers, --peers-csv or --add"));
         }
         let files: usize = sets.iter().map(|s| s.files.len()).sum();
         let bar = progress_bar((files * codecs.len()) as u64);
         let mut table = measure(&sets, &codecs, self.threads, &|| bar.inc(1)).or_exit(Exit::Io)?;
         bar.finish_and_clear();
+        for other in &earlier {
+            table.join(other, &self.add_source).or_exit(Exit::Malformed)?;
+        }
         if self.peers_csv.is_some() {
-            let merged = peers_csv::merge(&mut table, &published);
+            let merged = peers_csv::merge(&mut table, &published, &self.peers_csv_source);
             eprintln!(
                 "lmcodec: published sizes: {} used, {} of other source files, {} of sets or images not measured",
                 merged.used, merged.other_source, merged.not_measured
