@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lmcodec_eval::peers::{CommandLine, ExternalCodec};
-use lmcodec_eval::speed::{KIND, SpeedError, SpeedReport, measure_speed};
+use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
+use lmcodec_eval::recompress::speed::{KIND, SpeedError, SpeedReport, measure_speed};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lmcodec");
 

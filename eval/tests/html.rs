@@ -1,7 +1,8 @@
 //! The HTML page: well formed, self-contained, and safe against hostile names.
 
-use lmcodec_eval::document::{Bars, Block, Cell, Column, Document, HeatMap, Plot, Section, Series, Table};
-use lmcodec_eval::html::{PageOptions, page};
+use lmcodec_eval::report::document::{Bars, Block, Cell, Column, Document, HeatMap, Section, Table};
+use lmcodec_eval::report::html::{PageOptions, page};
+use lmcodec_eval::report::plot::{Plot, Series};
 use std::collections::BTreeSet;
 
 const HOSTILE: &str = "<script>alert(\"1\")</script> & 'x'";

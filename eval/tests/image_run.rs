@@ -1,14 +1,14 @@
 //! The image run with codecs whose behaviour is known, and with those on the PATH.
 
-use lmcodec_eval::bit_cost::{BitCost, ComponentCost};
 use lmcodec_eval::image::anchors::{AnchorOptions, Anchors, anchors};
 use lmcodec_eval::image::document::document;
 use lmcodec_eval::image::measure::{RunOptions, run};
 use lmcodec_eval::image::pixel_codec::PixelCodec;
 use lmcodec_eval::image::report::ImageReport;
 use lmcodec_eval::image::source::{ImageSet, Pixels};
-use lmcodec_eval::peers::Commands;
-use lmcodec_eval::recompression::{CodecError, Measured, Recompressor, Store};
+use lmcodec_eval::recompress::bit_cost::{BitCost, ComponentCost};
+use lmcodec_eval::recompress::codec::Commands;
+use lmcodec_eval::recompress::codec::{CodecError, Measured, Recompressor, Store};
 
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

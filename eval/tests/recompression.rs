@@ -1,10 +1,11 @@
 //! The table, from files to Markdown, with codecs whose behaviour is known; peers where they are installed.
 
-use lmcodec_eval::markdown::markdown;
-use lmcodec_eval::peers::{installed_peers, missing_peers};
-use lmcodec_eval::peers_csv::{self, Merged, PeersCsvError};
-use lmcodec_eval::recompression::{CodecError, RecompressionError, Recompressor, SourceSet, Store, measure};
-use lmcodec_eval::report::{JoinError, Origin, Table};
+use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
+use lmcodec_eval::recompress::markdown::markdown;
+use lmcodec_eval::recompress::measure::{RecompressionError, SourceSet, measure};
+use lmcodec_eval::recompress::peers::{installed_peers, missing_peers};
+use lmcodec_eval::recompress::peers_csv::{self, Merged, PeersCsvError};
+use lmcodec_eval::recompress::table::{JoinError, Origin, RecompressionTable};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,7 +60,7 @@ impl Recompressor for Picky {
     }
 }
 
-fn table(folder: &Path, threads: usize) -> Table {
+fn table(folder: &Path, threads: usize) -> RecompressionTable {
     let steps = AtomicUsize::new(0);
     let table = measure(&[set("s", folder)], &[&Store, &Lossy, &Picky], threads, &|| {
         steps.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +95,7 @@ fn sums_exactness_and_failures() {
     let text = markdown(&table);
     assert!(text.contains(&format!("| store | {mean_bpp:.3} (0.0) | 2/2 |")), "{text}");
     assert!(text.contains("(1/2) | 0/1 |"), "{text}");
-    assert_eq!(serde_json::from_slice::<Table>(&serde_json::to_vec(&table).unwrap()).unwrap(), table);
+    assert_eq!(serde_json::from_slice::<RecompressionTable>(&serde_json::to_vec(&table).unwrap()).unwrap(), table);
     assert!(!serde_json::to_string(&table).unwrap().contains(&*dir.path().to_string_lossy()));
 }
 
@@ -140,7 +141,7 @@ fn tables_of_the_same_files_become_one() {
     let mut ours = table(dir.path(), 1);
     let mut theirs = ours.clone();
     assert_eq!(ours.join(&theirs, ""), Err(JoinError::Twice { set: "s".into(), codec: "store".into() }));
-    let rename = |t: &mut Table, name: &str| {
+    let rename = |t: &mut RecompressionTable, name: &str| {
         t.sets[0].codecs.truncate(1);
         t.sets[0].codecs[0].codec = name.into();
     };

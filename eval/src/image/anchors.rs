@@ -1,7 +1,7 @@
 //! The anchors: JPEG in its variants, and the codecs whose programs are on the PATH.
 
 use super::pixel_codec::{BuiltInJpeg, Carrier, ExternalPixelCodec, PixelCodec, jpeg_words};
-use crate::peers::{CommandLine, on_path, version_of};
+use crate::recompress::peers::{CommandLine, on_path, version_of};
 use lmcodec_codecs::jpeg::{EncodeOptions, Subsampling};
 
 /// What is measured.

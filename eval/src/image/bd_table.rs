@@ -2,7 +2,7 @@
 
 use super::quality::{MS_SSIM_DB, PSNR_RGB, PSNR_Y};
 use super::report::{BdEntry, Curve};
-use crate::bd_rate::{BdDelta, BdError, Method, RatePoint, bd_quality, bd_rate};
+use crate::rate::bd_rate::{BdDelta, BdError, Method, RatePoint, bd_quality, bd_rate};
 
 /// The measures that BD-rates are given for, where the curves have them.
 pub const METRICS: [&str; 3] = [PSNR_RGB, PSNR_Y, MS_SSIM_DB];

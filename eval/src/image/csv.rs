@@ -53,5 +53,5 @@ pub fn to_csv(report: &ImageReport) -> String {
             }
         }
     }
-    crate::csv_text::render(&rows)
+    crate::report::csv::render(&rows)
 }

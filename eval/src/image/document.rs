@@ -3,10 +3,11 @@
 use super::bd_table::METHODS;
 use super::quality::{MS_SSIM_DB, PSNR_RGB, PSNR_Y, label};
 use super::report::{BdEntry, BitCostEntry, Curve, ImageReport, SetReport};
-use crate::bd_rate::{LOW_OVERLAP, Method};
-use crate::bit_cost::zigzag_places;
-use crate::document::{Bars, Block, Cell, Column, Document, HeatMap, Plot, Section, Series, Table};
-use crate::environment_block::environment;
+use crate::rate::bd_rate::{LOW_OVERLAP, Method};
+use crate::recompress::bit_cost::zigzag_places;
+use crate::report::document::{Bars, Block, Cell, Column, Document, HeatMap, Section, Table};
+use crate::report::environment::environment;
+use crate::report::plot::{Plot, Series};
 
 /// Builds the document.
 pub fn document(report: &ImageReport) -> Document {
@@ -295,7 +296,7 @@ fn parts(entry: &BitCostEntry) -> Bars {
 fn heat_maps(entry: &BitCostEntry) -> Vec<HeatMap> {
     let blocks = entry.pixels as f64 / 64.0;
     let places = zigzag_places();
-    let map = |c: &crate::bit_cost::ComponentCost| {
+    let map = |c: &crate::recompress::bit_cost::ComponentCost| {
         let mut values = [[0.0; 8]; 8];
         for (&(x, y), bits) in places.iter().zip(&c.positions) {
             values[y][x] = bits / blocks;

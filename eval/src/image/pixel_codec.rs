@@ -1,8 +1,9 @@
 //! Codecs that turn pixels into a file and back: as two programs, or in this process.
 
-use crate::peers::{CommandLine, Commands};
-use crate::process::run_measured;
-use crate::recompression::{CodecError, Measured, measure_here};
+use crate::recompress::codec::Commands;
+use crate::recompress::codec::{CodecError, Measured, measure_here};
+use crate::recompress::peers::CommandLine;
+use crate::recompress::process::run_measured;
 use std::process::Command;
 
 use super::source::Pixels;

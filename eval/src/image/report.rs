@@ -6,10 +6,10 @@
 //! No path of the measuring machine enters the report.
 
 use super::quality::{MS_SSIM, MS_SSIM_DB, ms_ssim_db};
-use crate::bd_rate::{BdDelta, Method, RatePoint};
-use crate::bit_cost::BitCost;
-use crate::peers::Commands;
-use crate::report::Environment;
+use crate::rate::bd_rate::{BdDelta, Method, RatePoint};
+use crate::recompress::bit_cost::BitCost;
+use crate::recompress::codec::Commands;
+use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -8,15 +8,18 @@
 //! | [`adaptive`] | adaptive arithmetic coding of order 0 and order 1 with the range coder of lmcodec-entropy |
 //! | [`general`] | xz, zstd and brotli at their strongest level; zpaq where its program is installed |
 //!
+//! [`document`] makes a report of them.
+//!
 //! Every stream starts with the same few bytes (codebook, layers, frames as LEB128 numbers) and needs nothing else.
 
 pub mod adaptive;
+pub mod document;
 pub mod general;
 pub mod huffman;
 pub mod packing;
 mod stream;
 
-use crate::peers::on_path;
+use crate::recompress::peers::on_path;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -2,11 +2,12 @@
 
 use super::numbers::{FIGURE_7, TABLE_4, TABLE_4_CODES, TABLE_6, TABLE_7, TABLE_8};
 use super::results::{Record, Results, same_dataset};
-use crate::bd_rate::Method;
-use crate::bit_cost::zigzag_places;
-use crate::document::{Block, Cell, Column, HeatMap, Plot, Section, Series, Table};
 use crate::image::quality::{MS_SSIM_DB, PSNR_RGB, label};
 use crate::image::report::SetReport;
+use crate::rate::bd_rate::Method;
+use crate::recompress::bit_cost::zigzag_places;
+use crate::report::document::{Block, Cell, Column, HeatMap, Section, Table};
+use crate::report::plot::{Plot, Series};
 use crate::speech::document::listening_plots;
 
 /// One section a figure.
@@ -357,7 +358,7 @@ mod tests {
     #[test]
     fn rates_of_codes_and_what_was_heard() {
         use crate::metrics::word_error_rate::WordErrors;
-        use crate::report::Environment;
+        use crate::report::environment::Environment;
         use crate::speech::SpeechEvaluation;
         use crate::speech::document::{KIND, SpeechReport};
         use crate::speech::evaluation::{ListeningResult, SpeechCodecResult};

@@ -9,7 +9,7 @@ pub mod numbers;
 pub mod results;
 pub mod tables;
 
-use crate::document::{Block, Document, Section};
+use crate::report::document::{Block, Document, Section};
 use results::Results;
 
 /// Builds the document.

@@ -5,9 +5,9 @@
 //! not used, other JSON files are left out.
 
 use crate::image::report::{ImageReport, KIND};
-use crate::report::Table;
+use crate::recompress::speed::{KIND as SPEED_KIND, SpeedReport};
+use crate::recompress::table::RecompressionTable;
 use crate::speech::document::{KIND as SPEECH_KIND, SpeechReport};
-use crate::speed::{KIND as SPEED_KIND, SpeedReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use thiserror::Error;
@@ -94,7 +94,7 @@ pub struct Results {
     /// Reports of `eval image`.
     pub images: Vec<ImageReport>,
     /// Tables of `eval recompress`.
-    pub tables: Vec<Table>,
+    pub tables: Vec<RecompressionTable>,
     /// Reports of `eval speech`.
     pub speech: Vec<SpeechReport>,
 }
@@ -137,7 +137,7 @@ enum Shape {
     List { records: Vec<Record> },
     Bare(Vec<Record>),
     One(Box<Record>),
-    Table(Table),
+    Table(RecompressionTable),
 }
 
 impl Results {

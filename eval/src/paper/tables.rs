@@ -4,8 +4,8 @@ use super::numbers::{
     TABLE_2, TABLE_2_BD, TABLE_3, TABLE_4, TABLE_4_CODES, TABLE_5, TABLE_6, TABLE_7, TABLE_8, TABLE_9,
 };
 use super::results::{Record, Results, same_dataset};
-use crate::bd_rate::Method;
-use crate::document::{Block, Cell, Column, Section, Table};
+use crate::rate::bd_rate::Method;
+use crate::report::document::{Block, Cell, Column, Section, Table};
 
 /// Chunk that the paper uses for JPEG, VQGAN and SpeechTokenizer (section 5.2).
 const CHUNKS: [(&str, u32); 3] = [("jpeg", 2048), ("vq", 256), ("rvq", 512)];

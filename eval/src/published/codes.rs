@@ -4,9 +4,9 @@
 use super::PublishedError;
 use super::kodak::{shown, thousands};
 use super::records::{Place, Records};
-use crate::document::Cell;
 use crate::latents::LatentEvaluation;
 use crate::paper::{self, numbers::TABLE_2, results::Record, results::Results};
+use crate::report::document::Cell;
 
 /// The record of commaVQ's example clip.
 pub const COMMAVQ: &str = "latents_commavq.json";

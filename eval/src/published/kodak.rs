@@ -2,8 +2,8 @@
 
 use super::PublishedError;
 use super::records::{Place, Records};
-use crate::document::{Cell, Column, Table as Shown};
-use crate::report::{CodecResult, Origin, SetResult, SourceImage, Table};
+use crate::recompress::table::{CodecResult, Origin, RecompressionTable, SetResult, SourceFile};
+use crate::report::document::{Cell, Column, Table as Shown};
 use std::fmt::Write;
 
 /// The record of the Kodak sets.
@@ -174,7 +174,7 @@ pub fn camera_saving(part: &str, records: &Records, codec: &str) -> Result<Strin
 
 /// Over all sets: files that came back exactly, their source bytes, their coded bytes, source bytes of the other files. Only
 /// a codec that ran on every set counts.
-fn totals(table: &Table, codec: &str) -> Option<(usize, u64, u64, u64)> {
+fn totals(table: &RecompressionTable, codec: &str) -> Option<(usize, u64, u64, u64)> {
     let (mut exact, mut source, mut coded, mut stored) = (0, 0, 0, 0);
     for set in &table.sets {
         let result = set.codec(codec)?;
@@ -242,7 +242,7 @@ fn sizes(
     let place = Place { part, file: KODAK };
     let table = records.table(KODAK)?;
     let sets = sets.iter().map(|name| place.set(&table, name)).collect::<Result<Vec<_>, _>>()?;
-    let counts = |image: &SourceImage| images.is_none_or(|names| names.contains(&image.image.as_str()));
+    let counts = |image: &SourceFile| images.is_none_or(|names| names.contains(&image.image.as_str()));
     let mut source = vec![Cell::new("source JPEG")];
     source.extend(sets.iter().map(|set| {
         let bpp = set.images.iter().filter(|i| counts(i)).map(|i| Some(bpp(i.source_bytes, i.pixels()?)));
@@ -279,7 +279,7 @@ fn sizes(
     Ok(out)
 }
 
-fn size_cell(set: &SetResult, codec: &CodecResult, counts: &dyn Fn(&SourceImage) -> bool) -> Cell {
+fn size_cell(set: &SetResult, codec: &CodecResult, counts: &dyn Fn(&SourceFile) -> bool) -> Cell {
     let images: Vec<_> = set.images.iter().filter(|i| counts(i)).collect();
     let coded: Vec<_> = images.iter().filter_map(|i| Some((*i, bytes(codec, i)?))).collect();
     // Means of fewer files are not comparable.
@@ -292,7 +292,7 @@ fn size_cell(set: &SetResult, codec: &CodecResult, counts: &dyn Fn(&SourceImage)
     Cell::new(mean.map_or("–".into(), |mean| format!("{} ({saved:.1} %)", short_bpp(mean))))
 }
 
-fn bytes(codec: &CodecResult, image: &SourceImage) -> Option<u64> {
+fn bytes(codec: &CodecResult, image: &SourceFile) -> Option<u64> {
     codec.files.iter().find(|f| f.image == image.image)?.coded_bytes
 }
 

@@ -4,9 +4,9 @@
 use super::PublishedError;
 use super::kodak::shown;
 use super::records::{Place, Records};
-use crate::bd_rate::Method;
-use crate::document::Cell;
 use crate::image::report::{BdEntry, ImageReport};
+use crate::rate::bd_rate::Method;
+use crate::report::document::Cell;
 
 const KODAK: &str = "image_kodak.json";
 const CLIC: &str = "image_clic.json";

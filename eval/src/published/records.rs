@@ -2,11 +2,11 @@
 
 use super::PublishedError;
 use crate::image::report::ImageReport;
-use crate::latents_document::LatentReport;
+use crate::latents::document::LatentReport;
 use crate::paper::results::{Record, Results};
-use crate::report::{CodecResult, SetResult, Table};
+use crate::recompress::speed::{CodecSpeed, SpeedReport};
+use crate::recompress::table::{CodecResult, RecompressionTable, SetResult};
 use crate::speech::document::SpeechReport;
-use crate::speed::{CodecSpeed, SpeedReport};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ impl Records {
     ///
     /// # Errors
     /// [`PublishedError::Read`], [`PublishedError::Record`]; so for the others.
-    pub fn table(&self, file: &str) -> Result<Table, PublishedError> {
+    pub fn table(&self, file: &str) -> Result<RecompressionTable, PublishedError> {
         self.read(file)
     }
 
@@ -107,7 +107,7 @@ impl Place<'_> {
     ///
     /// # Errors
     /// [`PublishedError::Missing`]; so for the others.
-    pub fn set<'t>(&self, table: &'t Table, name: &str) -> Result<&'t SetResult, PublishedError> {
+    pub fn set<'t>(&self, table: &'t RecompressionTable, name: &str) -> Result<&'t SetResult, PublishedError> {
         table.set(name).ok_or_else(|| self.missing(format!("set {name}")))
     }
 

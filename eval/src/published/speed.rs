@@ -3,8 +3,8 @@
 use super::PublishedError;
 use super::kodak::{shown, three};
 use super::records::{Place, Records};
-use crate::document::Cell;
-use crate::speed::{CodecSpeed, SpeedReport};
+use crate::recompress::speed::{CodecSpeed, SpeedReport};
+use crate::report::document::Cell;
 
 /// Kodak images at 4:2:0, quality 80, the fastest kernel of a processor without AVX-512.
 const SMALL: &str = "speed_kodak.json";

@@ -2,7 +2,7 @@
 //! PATH.
 
 use super::waveform::{Waveform, WaveformError};
-use crate::process::{ProcessError, run_measured};
+use crate::recompress::process::{ProcessError, run_measured};
 use flacenc::component::BitRepr;
 use flacenc::error::Verify;
 use std::path::Path;

@@ -2,9 +2,10 @@
 
 use super::SpeechEvaluation;
 use super::evaluation::{ListeningResult, SpeechCodecResult};
-use crate::document::{Block, Cell, Column, Document, Plot, Section, Series, Table};
-use crate::environment_block::environment;
-use crate::report::Environment;
+use crate::report::document::{Block, Cell, Column, Document, Section, Table};
+use crate::report::environment::Environment;
+use crate::report::environment::environment;
+use crate::report::plot::{Plot, Series};
 use serde::{Deserialize, Serialize};
 
 /// The field `kind` of a report.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use lmcodec_eval::bd_rate::{BdDelta, BdError, LOW_OVERLAP, Method, Side, bd_quality, bd_rate};
-use lmcodec_eval::rate_points::RateCurve;
+use lmcodec_eval::rate::bd_rate::{BdDelta, BdError, LOW_OVERLAP, Method, Side, bd_quality, bd_rate};
+use lmcodec_eval::rate::rate_points::RateCurve;
 use serde::Serialize;
 
 use super::{outputs, read};

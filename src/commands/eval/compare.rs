@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::compare::{Bootstrap, Input, compare, document};
-use lmcodec_eval::html::{PageOptions, page};
+use lmcodec_eval::image::compare::{Bootstrap, Input, compare, document};
+use lmcodec_eval::report::html::{PageOptions, page};
 
 use super::{OrExit, outputs, read};
 use crate::commands::exit::{Exit, Failure};

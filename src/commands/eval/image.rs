@@ -8,8 +8,8 @@ use lmcodec_eval::image::csv::to_csv;
 use lmcodec_eval::image::document::document;
 use lmcodec_eval::image::measure::{RunError, RunOptions, run};
 use lmcodec_eval::image::source::{ImageSet, SourceError};
-use lmcodec_eval::peers::{installed_recompressors, missing_peers};
-use lmcodec_eval::recompression::Recompressor;
+use lmcodec_eval::recompress::codec::Recompressor;
+use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
 
 use super::lmcodec_codec::Own;
 use super::outputs::{ReportFolder, json};

@@ -8,9 +8,9 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use lmcodec::{CodesMedium, CodesOptions, EncodeOptions, Execution, Model};
 use lmcodec_codecs::codes::{self, ByteOrder, CodeArray, CodeSide, ElementType};
-use lmcodec_eval::csv_text::tables;
+use lmcodec_eval::latents::document::{LatentArray, LatentReport};
 use lmcodec_eval::latents::{LatentCodes, LatentResult, MAX_CODES, evaluate_latents, installed_anchors};
-use lmcodec_eval::latents_document::{LatentArray, LatentReport};
+use lmcodec_eval::report::csv::tables;
 
 use super::outputs::ReportFolder;
 use super::{OrExit, read};

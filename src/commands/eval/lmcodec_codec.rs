@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use lmcodec::{DecodeOptions, Effort, EncodeOptions, Execution, Kernel, Model};
-use lmcodec_eval::bit_cost::{BitCost, ComponentCost};
-use lmcodec_eval::peers::{CommandLine, ExternalCodec};
-use lmcodec_eval::recompression::{CodecError, Recompressor, Store};
-use lmcodec_eval::speed::KERNEL;
+use lmcodec_eval::recompress::bit_cost::{BitCost, ComponentCost};
+use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
+use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
+use lmcodec_eval::recompress::speed::KERNEL;
 
 use crate::commands::exit::{Exit, Failure};
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use lmcodec_eval::document::Document;
-use lmcodec_eval::html::{PageOptions, page};
-use lmcodec_eval::leaf_lines::leaf_lines;
+use lmcodec_eval::report::document::Document;
+use lmcodec_eval::report::html::{PageOptions, page};
+use lmcodec_eval::report::leaf_lines::leaf_lines;
 use serde::Serialize;
 
 use super::OrExit;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lmcodec_eval::csv_text::tables;
 use lmcodec_eval::paper::document;
 use lmcodec_eval::paper::results::{Results, ResultsError};
+use lmcodec_eval::report::csv::tables;
 
 use super::outputs::ReportFolder;
 use crate::commands::exit::{Exit, Failure};

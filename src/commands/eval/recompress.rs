@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::html::{PageOptions, page};
-use lmcodec_eval::markdown::markdown;
-use lmcodec_eval::peers::{installed_recompressors, missing_peers};
-use lmcodec_eval::peers_csv;
-use lmcodec_eval::recompression::{Recompressor, SourceSet, measure};
-use lmcodec_eval::recompression_document::document;
-use lmcodec_eval::report::Table;
+use lmcodec_eval::recompress::codec::Recompressor;
+use lmcodec_eval::recompress::document::document;
+use lmcodec_eval::recompress::markdown::markdown;
+use lmcodec_eval::recompress::measure::{SourceSet, measure};
+use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
+use lmcodec_eval::recompress::peers_csv;
+use lmcodec_eval::recompress::table::RecompressionTable;
+use lmcodec_eval::report::html::{PageOptions, page};
 
 use super::lmcodec_codec::Own;
 use super::sets::{distinct_names, parse_set};
@@ -87,7 +88,7 @@ impl RecompressArgs {
             None => Vec::new(),
         };
         let earlier = self.add.iter().map(|path| {
-            let table = serde_json::from_slice::<Table>(&read(path)?);
+            let table = serde_json::from_slice::<RecompressionTable>(&read(path)?);
             let mut table = table.map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))?;
             for set in &mut table.sets {
                 set.codecs.retain(|c| self.add_codecs.is_empty() || self.add_codecs.contains(&c.codec));

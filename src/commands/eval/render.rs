@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lmcodec_eval::csv_text::tables;
 use lmcodec_eval::image::csv::to_csv;
 use lmcodec_eval::image::document::document;
 use lmcodec_eval::image::report::{ImageReport, KIND};
+use lmcodec_eval::report::csv::tables;
 use lmcodec_eval::speech::document::{self as speech, SpeechReport};
 
 use super::outputs::ReportFolder;

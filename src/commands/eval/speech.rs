@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lmcodec_datasets::listing;
-use lmcodec_eval::csv_text::tables;
 use lmcodec_eval::metrics::external::{Answer, ExternalError, ExternalProgram};
 use lmcodec_eval::metrics::log_spectral_distance::LsdSettings;
-use lmcodec_eval::report::Environment;
+use lmcodec_eval::report::csv::tables;
+use lmcodec_eval::report::environment::Environment;
 use lmcodec_eval::speech::codecs::anchors;
 use lmcodec_eval::speech::document::{KIND, SpeechReport};
 use lmcodec_eval::speech::evaluation::{SpeechEvaluationError, Utterance};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lmcodec::Kernel;
-use lmcodec_eval::peers::installed_peers;
-use lmcodec_eval::speed::{Cost, SpeedError, SpeedReport, measure_speed};
+use lmcodec_eval::recompress::peers::installed_peers;
+use lmcodec_eval::recompress::speed::{Cost, SpeedError, SpeedReport, measure_speed};
 
 use super::lmcodec_codec::Own;
 use super::{outputs, progress_bar, read};

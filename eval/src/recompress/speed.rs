@@ -5,13 +5,13 @@
 //! hits all of them. A ratio compares two runs of the same file and round; what is reported is the median.
 //!
 //! A peak of memory that is not above the measuring process's own resident size is not known: the kernel counts the moment
-//! between fork and exec (see [`crate::process`]).
+//! between fork and exec (see [`super::process`]).
 
-use crate::jpeg_size::jpeg_size;
-use crate::peers::{Direction, ExternalCodec};
-use crate::process::own_resident_bytes;
-use crate::recompression::{CodecError, Recompressor};
-use crate::report::Environment;
+use super::codec::{CodecError, Recompressor};
+use super::jpeg_size::jpeg_size;
+use super::peers::{Direction, ExternalCodec};
+use super::process::own_resident_bytes;
+use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -3,7 +3,7 @@
 //! `{"name": …, "description": …, "results": {"bpp": […], "psnr-rgb": […], …}}`: every list of `results` holds one value a
 //! rate point; lists of other lengths than `bpp`'s (CompressAI adds some) matter only when they are asked for.
 
-use crate::bd_rate::RatePoint;
+use super::bd_rate::RatePoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;

@@ -4,10 +4,9 @@
 //! reacts to; values of points show on hover, on focus, and as `<title>` where neither works.
 
 mod heat_map;
-mod plot;
 mod table;
 
-use crate::document::{Block, Document};
+use super::document::{Block, Document};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("style.css");
@@ -76,7 +75,7 @@ fn render(block: &Block, plots: &mut usize) -> Markup {
         Block::Table(table) => table::render(table),
         Block::Plot(plot) => {
             *plots += 1;
-            plot::render(plot, *plots)
+            super::plot::render(plot, *plots)
         }
         Block::HeatMap(map) => heat_map::render(map),
         Block::Bars(bars) => heat_map::bars(bars),

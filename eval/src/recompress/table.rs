@@ -5,53 +5,17 @@
 //! A file that a codec refused is counted in `failed` and left out of the codec's sums, source bytes included.
 //! No path of the measuring machine enters the table.
 
+use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// All sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Table {
+pub struct RecompressionTable {
     /// Where it was measured.
     pub environment: Environment,
     /// One entry a set, in the caller's order.
     pub sets: Vec<SetResult>,
-}
-
-/// What one needs to know to read the seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Version of this crate.
-    pub eval_version: String,
-    /// Processor model, where the system tells it.
-    pub cpu: Option<String>,
-    /// Logical processors.
-    pub logical_cpus: usize,
-    /// Files worked on side by side.
-    pub threads: usize,
-}
-
-impl Environment {
-    /// The machine that this runs on.
-    pub fn current(threads: usize) -> Self {
-        let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-            let field = |name: &str| {
-                let line = text.lines().find(|l| l.split(':').next().is_some_and(|key| key.trim() == name))?;
-                Some(line.split_once(':')?.1.trim().to_string())
-            };
-            let model = field("model name")?;
-            // Virtual machines hide the name; family and model still tell the generation.
-            Some(match field("cpu family").zip(field("model")) {
-                Some((family, number)) => format!("{model} (family {family}, model {number})"),
-                None => model,
-            })
-        });
-        Self {
-            eval_version: env!("CARGO_PKG_VERSION").into(),
-            cpu,
-            logical_cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
-            threads,
-        }
-    }
 }
 
 /// One set.
@@ -64,14 +28,14 @@ pub struct SetResult {
     /// Mean bits per pixel of the source files whose size in pixels is known.
     pub source_mean_bpp: Option<f64>,
     /// The source files.
-    pub images: Vec<SourceImage>,
+    pub images: Vec<SourceFile>,
     /// One entry a codec.
     pub codecs: Vec<CodecResult>,
 }
 
 /// One source file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceImage {
+pub struct SourceFile {
     /// File name without extension.
     pub image: String,
     /// Size of the file in bytes.
@@ -82,7 +46,7 @@ pub struct SourceImage {
     pub height: Option<u32>,
 }
 
-impl SourceImage {
+impl SourceFile {
     /// Pixels, where a frame header was found.
     pub fn pixels(&self) -> Option<u64> {
         Some(u64::from(self.width?) * u64::from(self.height?))
@@ -194,7 +158,7 @@ pub enum JoinError {
     },
 }
 
-impl Table {
+impl RecompressionTable {
     /// Adds the sets and codecs of another table. Sets of one name must be of the same source files, by name and bytes.
     /// Where the other table was measured on another machine, its seconds and memory are left out, and `source` says where
     /// its sizes come from.
@@ -253,7 +217,7 @@ impl SetResult {
     }
 
     /// Sums up the source files.
-    pub fn new(name: &str, images: Vec<SourceImage>, codecs: Vec<CodecResult>) -> Self {
+    pub fn new(name: &str, images: Vec<SourceFile>, codecs: Vec<CodecResult>) -> Self {
         Self {
             name: name.into(),
             source_bytes: images.iter().map(|i| i.source_bytes).sum(),
@@ -266,16 +230,10 @@ impl SetResult {
 
 impl CodecResult {
     /// Sums up `files`; each is looked up among `images` by name, and dropped if it is not there.
-    pub fn new(
-        codec: &str,
-        version: &str,
-        origin: Origin,
-        images: &[SourceImage],
-        mut files: Vec<Measurement>,
-    ) -> Self {
+    pub fn new(codec: &str, version: &str, origin: Origin, images: &[SourceFile], mut files: Vec<Measurement>) -> Self {
         let source = |file: &Measurement| images.iter().find(|i| i.image == file.image);
         files.retain(|f| source(f).is_some());
-        let coded: Vec<(&SourceImage, &Measurement, u64)> =
+        let coded: Vec<(&SourceFile, &Measurement, u64)> =
             files.iter().filter_map(|f| Some((source(f)?, f, f.coded_bytes?))).collect();
         let source_bytes = coded.iter().map(|c| c.0.source_bytes).sum::<u64>();
         let coded_bytes = coded.iter().map(|c| c.2).sum::<u64>();
@@ -307,7 +265,7 @@ impl CodecResult {
     }
 }
 
-fn bpp(bytes: u64, image: &SourceImage) -> Option<f64> {
+fn bpp(bytes: u64, image: &SourceFile) -> Option<f64> {
     Some(8.0 * bytes as f64 / image.pixels()? as f64)
 }
 

@@ -1,6 +1,6 @@
 //! Lepton through Microsoft's port (crate `lepton_jpeg`), in this process and on one thread.
 
-use crate::recompression::{CodecError, Recompressor};
+use super::codec::{CodecError, Recompressor};
 use lepton_jpeg::{EnabledFeatures, SingleThreadPool};
 use std::io::Cursor;
 

@@ -1,7 +1,34 @@
 //! Curves as inline SVG, with a linear and, where asked for, a logarithmic horizontal axis.
 
-use crate::document::{Plot, Series};
 use maud::{Markup, html};
+
+/// Curves over one pair of axes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plot {
+    /// What it shows.
+    pub caption: String,
+    /// Name of the horizontal axis, with unit.
+    pub x_label: String,
+    /// Name of the vertical axis, with unit.
+    pub y_label: String,
+    /// Whether a logarithmic horizontal axis is offered beside the linear one.
+    pub log_x: bool,
+    /// The curves.
+    pub series: Vec<Series>,
+}
+
+/// One curve.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Series {
+    /// Name.
+    pub name: String,
+    /// Points `(x, y, label)` in the order in which they are joined.
+    pub points: Vec<(f64, f64, String)>,
+    /// Number that fixes the colour over all plots of a document.
+    pub color: usize,
+    /// Whether the line is broken.
+    pub dashed: bool,
+}
 
 /// The drawing in units of its view box.
 const WIDTH: f64 = 660.0;

@@ -5,11 +5,11 @@
 //! (paired), and the percentiles of the resulting BD-rates bound the value (B. Efron, *Bootstrap methods: another look at
 //! the jackknife*, Ann. Statist. 7(1), 1979).
 
-use crate::bd_rate::{BdDelta, LOW_OVERLAP, Method, RatePoint, bd_quality, bd_rate};
-use crate::document::{Block, Cell, Column, Document, Section, Table};
-use crate::image::bd_table::{METHODS, image_pairs};
-use crate::image::report::{Curve, ImageReport, KIND};
-use crate::rate_points::{RateCurve, RateCurveError, json_fault};
+use super::bd_table::{METHODS, image_pairs};
+use super::report::{Curve, ImageReport, KIND};
+use crate::rate::bd_rate::{BdDelta, LOW_OVERLAP, Method, RatePoint, bd_quality, bd_rate};
+use crate::rate::rate_points::{RateCurve, RateCurveError, json_fault};
+use crate::report::document::{Block, Cell, Column, Document, Section, Table};
 use serde::Serialize;
 use thiserror::Error;
 

@@ -1,6 +1,6 @@
 //! Tables: wide ones scroll inside their frame, long ones fold away.
 
-use crate::document::{Cell, Table};
+use super::super::document::{Cell, Table};
 use maud::{Markup, html};
 
 pub(super) fn render(table: &Table) -> Markup {

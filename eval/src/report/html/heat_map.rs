@@ -1,6 +1,6 @@
 //! Heat maps of the 64 coefficients, and bars of parts.
 
-use crate::document::{Bars, HeatMap};
+use super::super::document::{Bars, HeatMap};
 use maud::{Markup, html};
 
 pub(super) fn render(map: &HeatMap) -> Markup {

@@ -13,14 +13,14 @@
 
 /// A curve that can be integrated.
 #[derive(Debug, Clone)]
-pub(crate) enum Curve {
+pub(crate) enum Interpolant {
     /// `sum c[k] · ((x − centre) / half_width)^k`.
     Polynomial { centre: f64, half_width: f64, coefficients: [f64; 4] },
     /// Cubic Hermite pieces: knots, values and slopes of one length.
     Hermite { x: Vec<f64>, y: Vec<f64>, slope: Vec<f64> },
 }
 
-impl Curve {
+impl Interpolant {
     /// The least-squares cubic polynomial. `x` holds at least four different values.
     pub(crate) fn cubic(x: &[f64], y: &[f64]) -> Self {
         let (low, high) = (x[0], x[x.len() - 1]);
@@ -37,7 +37,7 @@ impl Curve {
                 row[4] += p * y;
             }
         }
-        Curve::Polynomial { centre, half_width, coefficients: solve(system) }
+        Interpolant::Polynomial { centre, half_width, coefficients: solve(system) }
     }
 
     /// PCHIP. `x` is strictly increasing and holds at least two values.
@@ -58,7 +58,7 @@ impl Curve {
             slope[0] = pchip_end(h[0], h[1], m[0], m[1]);
             slope[n - 1] = pchip_end(h[n - 2], h[n - 3], m[n - 2], m[n - 3]);
         }
-        Curve::Hermite { x: x.to_vec(), y: y.to_vec(), slope }
+        Interpolant::Hermite { x: x.to_vec(), y: y.to_vec(), slope }
     }
 
     /// Akima's interpolation. `x` is strictly increasing and holds at least two values (two: a straight line).
@@ -66,7 +66,7 @@ impl Curve {
         let (_, inner) = secants(x, y);
         let n = x.len();
         if n == 2 {
-            return Curve::Hermite { x: x.to_vec(), y: y.to_vec(), slope: vec![inner[0]; 2] };
+            return Interpolant::Hermite { x: x.to_vec(), y: y.to_vec(), slope: vec![inner[0]; 2] };
         }
         // Two secants are extrapolated on either side.
         let mut m = vec![0.0; n + 3];
@@ -89,20 +89,20 @@ impl Curve {
                 }
             })
             .collect();
-        Curve::Hermite { x: x.to_vec(), y: y.to_vec(), slope }
+        Interpolant::Hermite { x: x.to_vec(), y: y.to_vec(), slope }
     }
 
     /// ∫ f(x) dx from `low` to `high`, both inside the knots.
     pub(crate) fn integral(&self, low: f64, high: f64) -> f64 {
         match self {
-            Curve::Polynomial { centre, half_width, coefficients } => {
+            Interpolant::Polynomial { centre, half_width, coefficients } => {
                 let primitive = |x: f64| {
                     let t = (x - centre) / half_width;
                     coefficients.iter().enumerate().rev().fold(0.0, |sum, (k, c)| sum * t + c / (k + 1) as f64) * t
                 };
                 half_width * (primitive(high) - primitive(low))
             }
-            Curve::Hermite { x, y, slope } => (0..x.len() - 1)
+            Interpolant::Hermite { x, y, slope } => (0..x.len() - 1)
                 .map(|k| {
                     let (left, right) = (low.max(x[k]), high.min(x[k + 1]));
                     if left >= right {
@@ -171,7 +171,7 @@ mod tests {
         let x = [-1.0, 0.5, 1.0, 2.5, 4.0];
         let y = x.map(|x: f64| x.powi(3) - 2.0 * x + 1.0);
         let primitive = |x: f64| x.powi(4) / 4.0 - x * x + x;
-        let integral = Curve::cubic(&x, &y).integral(-0.5, 3.5);
+        let integral = Interpolant::cubic(&x, &y).integral(-0.5, 3.5);
         assert!((integral - (primitive(3.5) - primitive(-0.5))).abs() < 1e-10, "{integral}");
     }
 
@@ -179,7 +179,7 @@ mod tests {
     fn piecewise_rules_reproduce_a_line() {
         let x = [0.0, 1.0, 3.0, 4.5];
         let y = x.map(|x| 2.0 * x - 1.0);
-        for curve in [Curve::pchip(&x, &y), Curve::akima(&x, &y)] {
+        for curve in [Interpolant::pchip(&x, &y), Interpolant::akima(&x, &y)] {
             assert!((curve.integral(0.5, 4.0) - (16.0 - 4.0 - 0.25 + 0.5)).abs() < 1e-12);
         }
     }

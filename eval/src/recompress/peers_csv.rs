@@ -4,7 +4,7 @@
 //! only where the set has an image of that name **and** that many source bytes: another encoder's JPEG of the same photo is
 //! another file. What does not match is counted, not used.
 
-use crate::report::{CodecResult, Measurement, Origin, Table};
+use super::table::{CodecResult, Measurement, Origin, RecompressionTable};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -82,7 +82,7 @@ fn parse_line(line: &str) -> Option<PublishedSize> {
 }
 
 /// Appends the published codecs to the sets they match, sorted by name within a set; `source` says where the sizes come from.
-pub fn merge(table: &mut Table, published: &[PublishedSize], source: &str) -> Merged {
+pub fn merge(table: &mut RecompressionTable, published: &[PublishedSize], source: &str) -> Merged {
     let mut merged = Merged::default();
     for line in published {
         let images = table.sets.iter().filter(|s| s.name == line.set).flat_map(|s| &s.images);

@@ -1,5 +1,7 @@
 //! Rows of text as CSV (RFC 4180), with line feeds.
 
+use super::document::{Block, Document};
+
 /// Renders rows; fields are quoted where they need it.
 pub fn render(rows: &[Vec<String>]) -> String {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -11,10 +13,10 @@ pub fn render(rows: &[Vec<String>]) -> String {
 }
 
 /// All tables of a document, one after the other, with their captions in the first column.
-pub fn tables(document: &crate::document::Document) -> String {
+pub fn tables(document: &Document) -> String {
     let mut rows = Vec::new();
     for block in document.sections.iter().flat_map(|s| &s.blocks) {
-        let crate::document::Block::Table(table) = block else { continue };
+        let Block::Table(table) = block else { continue };
         let line = |cells: Vec<String>| std::iter::once(table.caption.clone()).chain(cells).collect::<Vec<_>>();
         rows.push(line(table.columns.iter().map(|c| c.heading.clone()).collect()));
         rows.extend(table.rows.iter().map(|row| line(row.iter().map(|c| c.text.clone()).collect())));

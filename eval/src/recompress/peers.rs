@@ -4,9 +4,8 @@
 //! hold a path of the machine. Costs are those of the process (start included, temporary files' own traffic in memory or on
 //! the disk of the temporary folder).
 
-use crate::process::run_measured;
-use crate::recompression::{CodecError, Measured, Recompressor};
-use serde::{Deserialize, Serialize};
+use super::codec::{CodecError, Commands, Measured, Recompressor};
+use super::process::run_measured;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,15 +32,6 @@ impl std::fmt::Display for CommandLine {
         f.write_str(&self.program.file_name().unwrap_or_default().to_string_lossy())?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
     }
-}
-
-/// Both command lines of a codec, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Commands {
-    /// Encoding.
-    pub encode: String,
-    /// Decoding.
-    pub decode: String,
 }
 
 /// A codec that runs as two programs.
@@ -216,7 +206,7 @@ pub fn installed_recompressors() -> Vec<Box<dyn Recompressor>> {
     let mut peers: Vec<Box<dyn Recompressor>> =
         installed_peers().into_iter().map(|peer| Box::new(peer) as Box<dyn Recompressor>).collect();
     #[cfg(feature = "lepton")]
-    peers.push(Box::new(crate::lepton::Lepton));
+    peers.push(Box::new(super::lepton::Lepton));
     peers
 }
 

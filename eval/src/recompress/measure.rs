@@ -1,33 +1,16 @@
 //! Whole-file recompression: every JPEG of a set through every codec and back, measured and compared byte by byte.
 //!
-//! In: named sets (folders of `.jpg`) and [`Recompressor`]s. Out: a [`Table`] with source and coded bytes, the byte-exact
+//! In: named sets (folders of `.jpg`) and [`Recompressor`]s. Out: a [`RecompressionTable`] with source and coded bytes, the byte-exact
 //! round trip, CPU and wall seconds of each file. Sizes are those of whole files, all headers included.
 
-use crate::bit_cost::BitCost;
-use crate::jpeg_size::jpeg_size;
-use crate::peers::Commands;
-use crate::process::{ProcessError, own_cpu_seconds};
-use crate::report::{CodecResult, Environment, Measurement, Origin, SetResult, SourceImage, Table};
+use super::codec::Recompressor;
+use super::jpeg_size::jpeg_size;
+use super::table::{CodecResult, Measurement, Origin, RecompressionTable, SetResult, SourceFile};
+use crate::report::environment::Environment;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use thiserror::Error;
-
-/// Why a codec failed on one file. It is recorded in the table, the run goes on.
-#[derive(Debug, Error)]
-pub enum CodecError {
-    /// Reading or writing failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A codec that runs as a process failed.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// A codec in this process failed.
-    #[error(transparent)]
-    Codec(Box<dyn std::error::Error + Send + Sync>),
-}
 
 /// Why a run could not start or go on.
 #[derive(Debug, Error)]
@@ -59,90 +42,6 @@ pub enum RecompressionError {
     /// The worker threads could not be started.
     #[error("{0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-}
-
-/// The output of one measured run of a codec.
-#[derive(Debug, Clone)]
-pub struct Measured {
-    /// What came out.
-    pub bytes: Vec<u8>,
-    /// CPU seconds over all threads, where known.
-    pub cpu_s: Option<f64>,
-    /// Wall-clock seconds.
-    pub wall_s: f64,
-    /// Peak resident bytes, where the codec runs as a process of its own.
-    pub peak_bytes: Option<u64>,
-}
-
-/// A codec that turns a JPEG file into fewer bytes and back.
-pub trait Recompressor: Sync {
-    /// Name in tables, without spaces.
-    fn name(&self) -> &str;
-
-    /// Version, as the codec states it.
-    fn version(&self) -> &str {
-        ""
-    }
-
-    /// Facts about the codec that a reader of results needs, such as the model's name.
-    fn facts(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
-
-    /// The command lines of encoding and decoding, for codecs that run as processes.
-    fn commands(&self) -> Option<Commands> {
-        None
-    }
-
-    /// Where the bits of a coded file go, for codecs that can tell.
-    fn bit_cost(&self, _jpeg: &[u8]) -> Option<Result<BitCost, CodecError>> {
-        None
-    }
-
-    /// Codes a whole JPEG file.
-    fn encode(&self, jpeg: &[u8]) -> Result<Vec<u8>, CodecError>;
-
-    /// Restores a JPEG file from what [`Recompressor::encode`] gave.
-    fn decode(&self, coded: &[u8]) -> Result<Vec<u8>, CodecError>;
-
-    /// True where the work is done in this process, so that CPU time can be told apart only while nothing else runs.
-    fn in_process(&self) -> bool {
-        true
-    }
-
-    /// [`Recompressor::encode`] with its cost; here by the clocks of this process.
-    fn encode_measured(&self, jpeg: &[u8]) -> Result<Measured, CodecError> {
-        measure_here(|| self.encode(jpeg))
-    }
-
-    /// [`Recompressor::decode`] with its cost; here by the clocks of this process.
-    fn decode_measured(&self, coded: &[u8]) -> Result<Measured, CodecError> {
-        measure_here(|| self.decode(coded))
-    }
-}
-
-pub(crate) fn measure_here(work: impl FnOnce() -> Result<Vec<u8>, CodecError>) -> Result<Measured, CodecError> {
-    let (cpu, wall) = (own_cpu_seconds(), Instant::now());
-    let bytes = work()?;
-    let wall_s = wall.elapsed().as_secs_f64();
-    let cpu_s = own_cpu_seconds().zip(cpu).map(|(end, start)| end - start);
-    Ok(Measured { bytes, cpu_s, wall_s, peak_bytes: None })
-}
-
-/// Keeps the file as it is: the zero of every table, and the codec of the tests.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Store;
-
-impl Recompressor for Store {
-    fn name(&self) -> &str {
-        "store"
-    }
-    fn encode(&self, jpeg: &[u8]) -> Result<Vec<u8>, CodecError> {
-        Ok(jpeg.to_vec())
-    }
-    fn decode(&self, coded: &[u8]) -> Result<Vec<u8>, CodecError> {
-        Ok(coded.to_vec())
-    }
 }
 
 /// A named list of JPEG files.
@@ -188,13 +87,13 @@ pub fn measure(
     codecs: &[&dyn Recompressor],
     threads: usize,
     progress: &(dyn Fn() + Sync),
-) -> Result<Table, RecompressionError> {
+) -> Result<RecompressionTable, RecompressionError> {
     let threads = threads.max(1);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let sets = sets
         .iter()
         .map(|set| {
-            let rows: Vec<(SourceImage, Vec<Measurement>)> = pool.install(|| {
+            let rows: Vec<(SourceFile, Vec<Measurement>)> = pool.install(|| {
                 set.files
                     .par_iter()
                     .map(|path| measure_file(&set.name, path, codecs, threads, progress))
@@ -212,7 +111,7 @@ pub fn measure(
             Ok(SetResult::new(&set.name, images, codecs))
         })
         .collect::<Result<_, RecompressionError>>()?;
-    Ok(Table { environment: Environment::current(threads), sets })
+    Ok(RecompressionTable { environment: Environment::current(threads), sets })
 }
 
 fn measure_file(
@@ -221,7 +120,7 @@ fn measure_file(
     codecs: &[&dyn Recompressor],
     threads: usize,
     progress: &(dyn Fn() + Sync),
-) -> Result<(SourceImage, Vec<Measurement>), RecompressionError> {
+) -> Result<(SourceFile, Vec<Measurement>), RecompressionError> {
     let name = |os: Option<&std::ffi::OsStr>| os.unwrap_or_default().to_string_lossy().into_owned();
     let jpeg = std::fs::read(path).map_err(|source| RecompressionError::Read {
         set: set.into(),
@@ -243,7 +142,7 @@ fn measure_file(
         })
         .collect();
     let source =
-        SourceImage { image, source_bytes: jpeg.len() as u64, width: size.map(|s| s.0), height: size.map(|s| s.1) };
+        SourceFile { image, source_bytes: jpeg.len() as u64, width: size.map(|s| s.0), height: size.map(|s| s.1) };
     Ok((source, measurements))
 }
 

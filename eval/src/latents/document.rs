@@ -1,10 +1,10 @@
 //! The anchors of latent codes as a [`Document`], and as records for the paper's tables.
 
-use crate::document::{Block, Cell, Column, Document, Section, Table};
-use crate::environment_block::environment;
 use crate::latents::LatentEvaluation;
 use crate::paper::results::Record;
-use crate::report::Environment;
+use crate::report::document::{Block, Cell, Column, Document, Section, Table};
+use crate::report::environment::Environment;
+use crate::report::environment::environment;
 use serde::{Deserialize, Serialize};
 
 /// A run of `lmcodec eval latents`.

@@ -1,11 +1,11 @@
 //! The recompression table as a [`Document`].
 
-use crate::document::{Block, Cell, Column, Document, Section, Table as DocumentTable};
-use crate::environment_block::environment;
-use crate::report::{Origin, SetResult, Table};
+use super::table::{Origin, RecompressionTable, SetResult};
+use crate::report::document::{Block, Cell, Column, Document, Section, Table};
+use crate::report::environment::environment;
 
 /// Builds the document: a table a set.
-pub fn document(table: &Table) -> Document {
+pub fn document(table: &RecompressionTable) -> Document {
     let mut sections: Vec<Section> = table.sets.iter().map(section).collect();
     let environment = Block::Table(environment(&table.environment, None, None));
     sections.push(Section::new("How it was measured").with(environment));
@@ -49,5 +49,5 @@ fn section(set: &SetResult) -> Section {
         notes.push("† Published sizes of the same source files, not run here.".into());
     }
     let caption = format!("{} files, {:.3} bits per pixel", set.images.len(), set.source_mean_bpp.unwrap_or(f64::NAN));
-    Section::new(&set.name).with(Block::Table(DocumentTable { caption, columns, rows, notes, folded: false }))
+    Section::new(&set.name).with(Block::Table(Table { caption, columns, rows, notes, folded: false }))
 }

@@ -1,11 +1,11 @@
 //! The recompression table as Markdown: a row a codec, a column a set.
 
-use crate::report::{CodecResult, Origin, Table};
+use super::table::{CodecResult, Origin, RecompressionTable};
 use std::fmt::Write;
 
 /// Renders `table`. Cells are mean bpp with the saving in percent; `(6/24)` marks a codec that has sizes for some of a
 /// set's files only, whose numbers are of those files and not comparable with full rows.
-pub fn markdown(table: &Table) -> String {
+pub fn markdown(table: &RecompressionTable) -> String {
     let mut rows: Vec<(&str, Origin)> = Vec::new();
     for codec in table.sets.iter().flat_map(|s| &s.codecs) {
         if !rows.contains(&(&codec.codec, codec.origin)) {
@@ -80,7 +80,12 @@ pub fn markdown(table: &Table) -> String {
 }
 
 /// The speed over all sets that have one: Σ megapixels / Σ seconds.
-fn pooled_speed(table: &Table, name: &str, origin: Origin, get: fn(&CodecResult) -> Option<f64>) -> Option<f64> {
+fn pooled_speed(
+    table: &RecompressionTable,
+    name: &str,
+    origin: Origin,
+    get: fn(&CodecResult) -> Option<f64>,
+) -> Option<f64> {
     let (mut pixels, mut seconds) = (0.0, 0.0);
     for set in &table.sets {
         for codec in set.codecs.iter().filter(|c| c.codec == name && c.origin == origin) {

@@ -8,7 +8,7 @@
 //! small overlap is flagged and none gives no number. Values agree with the PyPI package `bjontegaard` 1.3.0 to 1e-6
 //! (see the tests). Source: G. Bjøntegaard, *Calculation of average PSNR differences between RD-curves*, VCEG-M33, 2001.
 
-use crate::interpolation::Curve;
+use super::interpolation::Interpolant;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -217,9 +217,9 @@ fn mean_difference(anchor: (&[f64], &[f64]), test: (&[f64], &[f64]), method: Met
     let overlap = (high - low) / (a_high.max(t_high) - a_low.min(t_low));
     let area = |(x, y): (&[f64], &[f64])| {
         match method {
-            Method::Cubic => Curve::cubic(x, y),
-            Method::Pchip => Curve::pchip(x, y),
-            Method::Akima => Curve::akima(x, y),
+            Method::Cubic => Interpolant::cubic(x, y),
+            Method::Pchip => Interpolant::pchip(x, y),
+            Method::Akima => Interpolant::akima(x, y),
         }
         .integral(low, high)
     };
