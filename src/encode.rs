@@ -10,13 +10,15 @@ use crate::error::Error;
 use crate::options::{EncodeOptions, Encoded, Mode};
 use crate::segments::{self, Bands, Meter};
 use crate::sniff::{Kind, kind};
-use crate::{pixels, sequence, stored};
+#[cfg(feature = "images")]
+use crate::pixels;
+use crate::{sequence, stored};
 
 /// Encodes an image file.
 ///
 /// A JPEG file is recompressed so that [`decode`] gives back its very bytes: with the model, or *stored* where it cannot be
-/// modelled or would not become smaller ([`Mode::Stored`] says why). PNG, WebP, TIFF, BMP and PNM images become the JPEG
-/// file that libjpeg would make of them at `options.quality`, and that is recompressed.
+/// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images`, PNG, WebP, TIFF, BMP and PNM
+/// images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed.
 ///
 /// # Errors
 /// [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
@@ -28,6 +30,7 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             Ok(image) => encode_image(&image, bytes, options),
             Err(error) => store(bytes, error.to_string(), options),
         },
+        #[cfg(feature = "images")]
         Kind::Image(name) => {
             let converted = pixels::convert(bytes, options)?;
             let jpeg = jpeg::write(&converted.image).map_err(|error| Error::Image(error.to_string()))?;
@@ -36,6 +39,10 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             encoded.converted_from = Some(name);
             Ok(encoded)
         }
+        #[cfg(not(feature = "images"))]
+        Kind::Image(name) => Err(Error::Image(format!(
+            "{name} files are not read by this build, only JPEG; get it with: cargo install lmcodec --features images"
+        ))),
         Kind::Other => Err(Error::NotAnImage {
             found: crate::sniff::describe(bytes),
             expected: "an image (JPEG, PNG, WebP, TIFF, BMP or PNM)",

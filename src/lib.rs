@@ -31,6 +31,7 @@ mod error;
 mod inspect;
 pub mod models;
 mod options;
+#[cfg(feature = "images")]
 pub mod pixels;
 pub mod segments;
 mod sequence;
@@ -46,7 +47,7 @@ pub use error::Error;
 pub use inspect::{ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect, libjpeg_quality};
 pub use lmcodec_codecs::codes::CodesError;
 pub use lmcodec_codecs::jpeg::Subsampling;
-pub use lmcodec_entropy::llama::Kernel;
+pub use lmcodec_entropy::isa::Kernel;
 pub use lmcodec_entropy::segment::Estimation;
 pub use models::{Model, ModelId, ModelReference, ModelRegistry, default_model};
 pub use options::{DEFAULT_SEGMENT_ROWS, DecodeOptions, EncodeOptions, Encoded, Execution, Limits, Mode, Progress};

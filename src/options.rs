@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lmcodec_codecs::jpeg;
-use lmcodec_entropy::llama::{Isa, Kernel};
+use lmcodec_entropy::isa::{Isa, Kernel};
 
 use crate::effort::Effort;
 use crate::error::Error;

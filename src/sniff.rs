@@ -13,19 +13,32 @@ pub enum Kind {
 
 /// The kind of some bytes.
 pub fn kind(bytes: &[u8]) -> Kind {
-    use image::ImageFormat as F;
-    if bytes.starts_with(&[0xFF, 0xD8]) {
-        return Kind::Jpeg;
-    }
-    match image::guess_format(bytes) {
-        Ok(F::Png) => Kind::Image("PNG"),
-        Ok(F::WebP) => Kind::Image("WebP"),
-        Ok(F::Tiff) => Kind::Image("TIFF"),
-        Ok(F::Bmp) => Kind::Image("BMP"),
-        Ok(F::Pnm) => Kind::Image("PNM"),
+    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
+    match bytes {
+        [0xFF, 0xD8, ..] => Kind::Jpeg,
+        [b'P', b'1'..=b'7', ..] => Kind::Image("PNM"),
+        _ if at(0, b"\x89PNG\r\n\x1a\n") => Kind::Image("PNG"),
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => Kind::Image("WebP"),
+        _ if at(0, b"II*\0") || at(0, b"MM\0*") => Kind::Image("TIFF"),
+        _ if at(0, b"BM") => Kind::Image("BMP"),
         _ => Kind::Other,
     }
 }
+
+/// Formats that are named in messages, and no more: magic, its offset, name.
+const NAMED: [(&[u8], usize, &str); 11] = [
+    (b"GIF87a", 0, "GIF"),
+    (b"GIF89a", 0, "GIF"),
+    (b"ftypavif", 4, "AVIF"),
+    (b"ftypheic", 4, "HEIC"),
+    (b"ftypheix", 4, "HEIC"),
+    (b"ftypmif1", 4, "HEIF"),
+    (b"\xFF\x0A", 0, "JPEG XL"),
+    (b"\0\0\0\x0CJXL \r\n\x87\n", 0, "JPEG XL"),
+    (b"\0\0\0\x0CjP  \r\n\x87\n", 0, "JPEG 2000"),
+    (b"#?RADIANCE", 0, "Radiance HDR"),
+    (b"qoif", 0, "QOI"),
+];
 
 /// A few words on what some bytes look like.
 pub fn describe(bytes: &[u8]) -> String {
@@ -40,8 +53,9 @@ pub fn describe(bytes: &[u8]) -> String {
         Kind::Image(name) => return format!("a {name} file"),
         Kind::Other => {}
     }
-    if let Ok(format) = image::guess_format(bytes) {
-        return format!("a {format:?} file");
+    let is = |&&(magic, offset, _): &&(&[u8], usize, &str)| bytes.get(offset..).is_some_and(|b| b.starts_with(magic));
+    if let Some((_, _, name)) = NAMED.iter().find(is) {
+        return format!("a {name} file");
     }
     let start = &bytes[..bytes.len().min(512)];
     let text = match std::str::from_utf8(start) {
@@ -67,7 +81,8 @@ mod tests {
         assert_eq!(describe("Grüße\n".as_bytes()), "text (8 bytes)");
         assert_eq!(describe(&[0, 1, 2]), "3 bytes starting with 00 01 02");
         assert_eq!(describe(&[0xFF, 0xD8]), "a JPEG file");
-        assert_eq!(describe(b"GIF89a.."), "a Gif file");
+        assert_eq!(describe(b"GIF89a.."), "a GIF file");
+        assert_eq!(describe(b"\0\0\0 ftypavif...."), "a AVIF file");
         assert_eq!(kind(b"\x89PNG\r\n\x1a\n"), Kind::Image("PNG"));
     }
 }

@@ -170,6 +170,7 @@ fn folders_keep_their_shape() {
     assert!(stderr.contains("would both become"), "{stderr}");
 }
 
+#[cfg(feature = "images")]
 #[test]
 fn other_images_are_converted() {
     let dir = folder();
@@ -205,11 +206,42 @@ fn other_images_are_converted() {
     assert!(white.as_raw().iter().all(|&v| v == 255));
 }
 
+#[cfg(not(feature = "images"))]
+#[test]
+fn pixels_in_and_out_say_how_to_get_them() {
+    let dir = folder();
+    write(dir.path(), "a.png", b"\x89PNG\r\n\x1a\n");
+    let (_, stderr) = expect(dir.path(), &["encode", "a.png"], 4);
+    assert!(stderr.contains("PNG") && stderr.contains("--features images"), "{stderr}");
+    write(dir.path(), "b.jpg", &photo());
+    expect(dir.path(), &["encode", "b.jpg"], 0);
+    let (_, stderr) = expect(dir.path(), &["decode", "b.ljpg", "-o", "b.PNG"], 2);
+    assert!(stderr.contains(".PNG") && stderr.contains("--features images"), "{stderr}");
+    assert!(!dir.path().join("b.PNG").exists() && !dir.path().join("a.ljpg").exists());
+}
+
+#[cfg(not(feature = "eval"))]
+#[test]
+fn a_command_that_is_not_built_in_says_how_to_get_it() {
+    let dir = folder();
+    for (arguments, feature) in [
+        (&["eval", "image", "--set", "kodak=x"][..], "eval"),
+        (&["train", "--help"], "finetune"),
+        (&["datasets"], "datasets"),
+    ] {
+        let (stdout, stderr) = expect(dir.path(), arguments, 2);
+        assert!(stdout.is_empty() && stderr.lines().count() == 1, "{stdout}{stderr}");
+        assert!(stderr.contains(&format!("cargo install lmcodec --features {feature}")), "{stderr}");
+    }
+    let (stdout, _) = expect(dir.path(), &["--help"], 0);
+    assert!(stdout.contains("not in this build: feature `finetune`"), "{stdout}");
+}
+
 #[test]
 fn no_image_is_an_error_but_a_jpeg_name_is_a_promise() {
     let dir = folder();
     for (name, bytes, found) in
-        [("empty", &b""[..], "an empty file"), ("notes.txt", b"some text", "text"), ("x.gif", b"GIF89a..", "Gif")]
+        [("empty", &b""[..], "an empty file"), ("notes.txt", b"some text", "text"), ("x.gif", b"GIF89a..", "GIF")]
     {
         write(dir.path(), name, bytes);
         let (_, stderr) = expect(dir.path(), &["encode", name], 4);

@@ -12,26 +12,26 @@ use lmcodec::{
     encode_codes, inspect, salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
-use lmcodec_entropy::frames::config::FrameHeadsConfig;
-use lmcodec_entropy::frames::testing::{random_heads, small_grids, small_steps};
-use lmcodec_entropy::llama::FrameLlama;
+use lmcodec_entropy::code_heads::config::CodeHeadsConfig;
+use lmcodec_entropy::code_heads::testing::{random_heads, small_grids, small_steps};
+use lmcodec_entropy::frame_llama::FrameLlama;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use synthetic::{encode_options, indices, jpeg_file, model_bytes, npy};
 
 mod synthetic;
 
-fn heads(config: &FrameHeadsConfig) -> Arc<Model> {
+fn heads(config: &CodeHeadsConfig) -> Arc<Model> {
     Arc::new(Model::from_frame_heads("tiny", &random_heads(config, 5), &[]).expect("loads"))
 }
 
 /// Heads on the blocks of [`model_bytes`].
-fn heads_on_a_backbone(config: &FrameHeadsConfig) -> (Vec<u8>, FrameLlama) {
+fn heads_on_a_backbone(config: &CodeHeadsConfig) -> (Vec<u8>, FrameLlama) {
     let backbone = FrameLlama::from_bytes(&model_bytes(1)).expect("valid");
     let b = backbone.config();
     let rvq = config.depth_d > 0;
     let depth = |n: usize| if rvq { n } else { 0 };
-    let config = FrameHeadsConfig {
+    let config = CodeHeadsConfig {
         backbone_sha256: Some(backbone.sha256().iter().map(|byte| format!("{byte:02x}")).collect()),
         d_model: b.d_model,
         layers: b.layers,

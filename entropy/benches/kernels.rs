@@ -4,9 +4,11 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lmcodec_entropy::coder::{BitCounter, Distribution, RangeDecoder, RangeEncoder, WideDistribution};
-use lmcodec_entropy::llama::testing::{KernelBench, Random, default_config, random_model};
-use lmcodec_entropy::llama::{DepthState, Engine, FrameLlama, Isa, Kernel, PlaneState, Position};
-use lmcodec_entropy::sequence::bench::SequenceKernelBench;
+use lmcodec_entropy::frame_llama::testing::{KernelBench, default_config, random_model};
+use lmcodec_entropy::frame_llama::{DepthState, FrameEngine, FrameLlama, PlaneState, Position};
+use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_entropy::sequence_llama::bench::SequenceKernelBench;
+use lmcodec_entropy::testing::Random;
 use std::hint::black_box;
 
 fn isas() -> Vec<Isa> {
@@ -194,7 +196,7 @@ fn steps(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("step/M={m}"));
         group.throughput(Throughput::Elements(m as u64));
         for isa in isas() {
-            let mut engine = Engine::new(&model, isa, m);
+            let mut engine = FrameEngine::new(&model, isa, m);
             let features = random.features(m * config.features);
             let mut h = vec![0; m * config.d_model];
             let mut planes = vec![PlaneState::wavefront(&config, 1, 8); m];

@@ -4,9 +4,9 @@
 //!
 //! Decoding steps one position of many chunks; encoding runs many positions of one chunk at once.
 
-use lmcodec_entropy::llama::{Isa, Kernel};
-use lmcodec_entropy::sequence::testing::{RandomCheckpoint, smol_shape};
-use lmcodec_entropy::sequence::{Position, SequenceEngine, SequenceLlama};
+use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, smol_shape};
+use lmcodec_entropy::sequence_llama::{Position, SequenceEngine, SequenceLlama};
 use std::time::{Duration, Instant};
 
 /// Steps that are timed for each figure, at most.

@@ -2,10 +2,12 @@
 //!
 //! `cargo run --release -p lmcodec-entropy --features testing --example throughput [frames a batch [kernel]]`
 
-use lmcodec_entropy::llama::testing::{Random, default_config, random_model};
-use lmcodec_entropy::llama::{
-    DepthState, Engine, FrameLlama, Isa, Kernel, LAST_SYMBOLS, PRIMARIES, PlaneState, Position,
+use lmcodec_entropy::frame_llama::testing::{default_config, random_model};
+use lmcodec_entropy::frame_llama::{
+    DepthState, FrameEngine, FrameLlama, LAST_SYMBOLS, PRIMARIES, PlaneState, Position,
 };
+use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_entropy::testing::Random;
 use std::time::{Duration, Instant};
 
 const STEPS: usize = 16;
@@ -23,7 +25,7 @@ fn main() {
     let only = std::env::args().nth(2);
     for kernel in Kernel::available().into_iter().filter(|k| only.as_deref().is_none_or(|o| o == k.name())) {
         let isa = Isa::new(kernel).expect("available");
-        let mut engine = Engine::new(&model, isa, m);
+        let mut engine = FrameEngine::new(&model, isa, m);
         let mut depth = DepthState::new(&config, m);
         // Independent planes of three rows, so that row 2 has the whole window of 24 frames; the best of all runs counts
         // (the machine may be busy).

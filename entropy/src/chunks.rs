@@ -8,8 +8,8 @@
 use crate::arrangement::flat::escape::{self, EscapeError};
 use crate::arrangement::flat::{ArrangementError, Chunk, ChunkShape, FlatArrangement, Medium, Outside};
 use crate::coder::{SymbolSink, SymbolSource, WideDistribution};
-use crate::llama::Isa;
-use crate::sequence::{Position, SequenceEngine, SequenceLlama};
+use crate::isa::Isa;
+use crate::sequence_llama::{Position, SequenceEngine, SequenceLlama};
 
 /// Positions of a step that an encoder aims at.
 const BATCH: usize = 64;
@@ -214,8 +214,8 @@ mod tests {
     use crate::arrangement::flat::{Components, LayerOrder, Scan, Streams};
     use crate::arrangement::plane::CoefficientPlane;
     use crate::coder::{BitCounter, RangeDecoder, RangeEncoder};
-    use crate::llama::testing::Random;
-    use crate::sequence::testing::{RandomCheckpoint, small_shape};
+    use crate::sequence_llama::testing::{RandomCheckpoint, small_shape};
+    use crate::testing::Random;
 
     fn model(vocabularies: &[u32]) -> SequenceLlama {
         let (backbone, heads) = RandomCheckpoint::new(small_shape(), 5).export(vocabularies).expect("exports");

@@ -20,7 +20,8 @@ use crate::arrangement::symbols::{
 };
 use crate::coder::{BitCounter, Distribution, SymbolSink, SymbolSource};
 use crate::error::ModelError;
-use crate::llama::{DepthState, Engine, FrameLlama, Isa, PlaneState, Position};
+use crate::frame_llama::{DepthState, FrameEngine, FrameLlama, PlaneState, Position};
+use crate::isa::Isa;
 use crate::secondary::{self, SecondaryEstimator, Surroundings};
 
 /// Most frames of a batch; a constant of the format, because it fixes the order of symbols in tall segments.
@@ -184,7 +185,7 @@ impl SymbolCoder for Counting {
 
 /// A model ready to code segments: engine and scratch memory. One a thread.
 pub struct SegmentCoder<'m> {
-    engine: Engine<'m>,
+    engine: FrameEngine<'m>,
     isa: Isa,
     depth: DepthState,
     estimation: Estimation,
@@ -213,7 +214,7 @@ impl<'m> SegmentCoder<'m> {
     pub fn new(model: &'m FrameLlama, isa: Isa, estimation: Estimation) -> Result<Self, ModelError> {
         check_model(model)?;
         Ok(Self {
-            engine: Engine::new(model, isa, MAX_BATCH),
+            engine: FrameEngine::new(model, isa, MAX_BATCH),
             isa,
             depth: DepthState::new(model.config(), MAX_BATCH),
             estimation,
@@ -481,7 +482,8 @@ pub fn check_model(model: &FrameLlama) -> Result<(), ModelError> {
 mod tests {
     use super::*;
     use crate::coder::{RangeDecoder, RangeEncoder};
-    use crate::llama::testing::{Random, random_model, small_config};
+    use crate::frame_llama::testing::{random_model, small_config};
+    use crate::testing::Random;
 
     fn model() -> FrameLlama {
         let mut config = small_config();

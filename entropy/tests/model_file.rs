@@ -1,8 +1,9 @@
 //! Damaged model files give typed errors, never a panic.
 
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::llama::testing::{ModelWriter, Random, Weights, random_model, small_config};
-use lmcodec_entropy::llama::{FrameConfig, FrameLlama};
+use lmcodec_entropy::frame_llama::testing::{ModelWriter, Weights, random_model, small_config};
+use lmcodec_entropy::frame_llama::{FrameConfig, FrameLlama};
+use lmcodec_entropy::testing::Random;
 use safetensors::Dtype;
 
 /// With every tensor that a model can have.
@@ -66,7 +67,7 @@ fn values_outside_their_range_are_named() {
 
 #[test]
 fn rows_that_could_overflow_are_refused() {
-    let config = lmcodec_entropy::llama::FrameConfig { features: 600, ..small_config() };
+    let config = lmcodec_entropy::frame_llama::FrameConfig { features: 600, ..small_config() };
     let mut w = ModelWriter::random(&config, 3, Weights::Realistic);
     let (dtype, shape, mut data) = w.get("embed.weight").unwrap().clone();
     data[600..1200].fill(127);

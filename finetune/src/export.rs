@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use lmcodec_entropy::arrangement::DCT_ARRANGEMENT;
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, DC_FEATURES, STEP_FEATURES};
 use lmcodec_entropy::arrangement::symbols::{ALPHABET, PRIMARY_SYMBOLS};
-use lmcodec_entropy::llama::FrameConfig;
+use lmcodec_entropy::frame_llama::FrameConfig;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};

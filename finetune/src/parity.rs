@@ -5,7 +5,8 @@ use lmcodec_codecs::jpeg::{EncodeOptions, JpegImage, PixelFormat, Subsampling, e
 use lmcodec_datasets::photos::{Photo, Split};
 use lmcodec_entropy::coder::RangeEncoder;
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::llama::{FrameLlama as IntegerLlama, Isa};
+use lmcodec_entropy::frame_llama::FrameLlama as IntegerLlama;
+use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::segment::{Estimation, SegmentCoder};
 use serde::Serialize;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lmcodec_entropy::frames::FrameHeads;
-use lmcodec_entropy::llama::testing::{default_config, random_model};
-use lmcodec_entropy::llama::{FrameConfig, FrameLlama};
+use lmcodec_entropy::code_heads::CodeHeads;
+use lmcodec_entropy::frame_llama::testing::{default_config, random_model};
+use lmcodec_entropy::frame_llama::{FrameConfig, FrameLlama};
 use lmcodec_finetune::device::{Device, DeviceKind};
 use lmcodec_finetune::frames::data::CodeArray;
 use lmcodec_finetune::frames::report::{FramesReport, finish_frames};
@@ -140,8 +140,8 @@ fn trained(frames: &str, steps: usize, train: &str) -> (FramesOutcome, FramesRep
     let bytes = std::fs::read(&report.model).expect("a model");
     let backbone = std::fs::read(config.frames.backbone.as_ref().expect("a path")).expect("a backbone");
     let backbone = FrameLlama::from_bytes(&backbone).expect("valid");
-    FrameHeads::from_bytes(&bytes, &[&backbone]).expect("a valid model file");
-    assert_eq!(FrameHeads::from_bytes(&bytes, &[]).is_ok(), config.frames.train == Trained::Full);
+    CodeHeads::from_bytes(&bytes, &[&backbone]).expect("a valid model file");
+    assert_eq!(CodeHeads::from_bytes(&bytes, &[]).is_ok(), config.frames.train == Trained::Full);
     (outcome, report, first["bits_per_code"].as_f64().expect("a number"))
 }
 

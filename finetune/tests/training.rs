@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use lmcodec_entropy::arrangement::features::{BACKBONE_FEATURES, STEP_FEATURES};
-use lmcodec_entropy::llama::FrameLlama as IntegerLlama;
+use lmcodec_entropy::frame_llama::FrameLlama as IntegerLlama;
 use lmcodec_finetune::ablation::Part;
 use lmcodec_finetune::batch::{Batch, Sample};
 use lmcodec_finetune::export::export;

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
-use lmcodec_entropy::llama::Isa;
+use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::segment::{Estimation, SegmentCoder};
 
 #[path = "../../tests/synthetic/mod.rs"]

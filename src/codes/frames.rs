@@ -1,4 +1,4 @@
-//! Codebook indices under frame heads (`lmcodec_entropy::frames`).
+//! Codebook indices under frame heads (`lmcodec_entropy::code_heads`).
 //!
 //! What is coded without a view of anything else is a *piece*: a signal of RVQ is cut into pieces of 256 time steps, the last
 //! with the rest; of VQ a piece is a grid, which sees the grids before it in its segment. A segment has some pieces.
@@ -7,13 +7,13 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use lmcodec_entropy::adaptive::CodeLayout;
-use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
-use lmcodec_entropy::frames::config::Medium;
-use lmcodec_entropy::frames::{
-    Codes, FrameHeads, FramesError, GROUP, SEGMENT, Shape, decode_from, decode_signals_from, encode_into,
+use lmcodec_entropy::code_heads::config::Medium;
+use lmcodec_entropy::code_heads::{
+    CodeHeads, CodeHeadsError, Codes, GROUP, SEGMENT, Shape, decode_from, decode_signals_from, encode_into,
     encode_signals_into, memory_bytes,
 };
-use lmcodec_entropy::llama::Isa;
+use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder, SymbolSink, SymbolSource};
+use lmcodec_entropy::isa::Isa;
 
 use super::shape::CodingOrder;
 use crate::error::Error;
@@ -26,7 +26,7 @@ const SEGMENT_CODES: usize = 1 << 18;
 
 /// Where the segments of some codes begin and end.
 struct Pieces<'a> {
-    heads: &'a FrameHeads,
+    heads: &'a CodeHeads,
     layout: CodeLayout,
     /// Codes in all.
     count: usize,
@@ -130,14 +130,14 @@ impl<'a> Pieces<'a> {
         isa: Isa,
         codes: &[u16],
         sink: &mut impl SymbolSink,
-    ) -> Result<(), FramesError> {
+    ) -> Result<(), CodeHeadsError> {
         match &segment.content {
             SegmentContent::Grids(shape) => encode_into(self.heads, isa, Codes { shape: *shape, codes }, sink),
             SegmentContent::Signals(steps) => encode_signals_into(self.heads, isa, steps, codes, sink),
         }
     }
 
-    fn decode(&self, segment: &Segment, isa: Isa, source: &mut impl SymbolSource) -> Result<Vec<u16>, FramesError> {
+    fn decode(&self, segment: &Segment, isa: Isa, source: &mut impl SymbolSource) -> Result<Vec<u16>, CodeHeadsError> {
         match &segment.content {
             SegmentContent::Grids(shape) => decode_from(self.heads, isa, *shape, source),
             SegmentContent::Signals(steps) => decode_signals_from(self.heads, isa, steps, source),

@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use lmcodec::{DecodeOptions, Progress, decode, pixels, salvage};
+#[cfg(feature = "images")]
+use lmcodec::pixels;
+use lmcodec::{DecodeOptions, Progress, decode, salvage};
 use serde_json::json;
 
 use super::batch::{Batch, Report};
 use super::exit::{Exit, Failure};
 use super::files::{Job, Target, find, targets};
 use super::{CODED_EXTENSIONS, Coding, Models, output};
+
+/// Names that ask for pixels, which builds without the feature `images` cannot give.
+#[cfg(not(feature = "images"))]
+const PIXEL_EXTENSIONS: [&str; 10] = ["png", "webp", "tif", "tiff", "bmp", "pnm", "ppm", "pgm", "pbm", "pam"];
 
 /// Give back the original files (photo.ljpg becomes photo.jpg, codes.lvq codes.npy; the very bytes).
 #[derive(Debug, Args)]
@@ -67,6 +73,7 @@ impl Decode {
         let bytes = job.source.read(options.limits.max_original_bytes.saturating_mul(2))?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
+        #[cfg_attr(not(feature = "images"), expect(unused_mut, reason = "pixels replace it"))]
         let (mut original, faults, segments) = if self.salvage {
             let salvaged = salvage(&bytes, &options)?;
             (salvaged.bytes, salvaged.faults, salvaged.segments)
@@ -77,8 +84,16 @@ impl Decode {
             Target::File(path) => path.extension().and_then(|extension| extension.to_str()),
             Target::Stdout => None,
         };
+        #[cfg(feature = "images")]
         if let Some(format) = format.and_then(pixels::format_of_extension) {
             original = pixels::render(&original, format)?;
+        }
+        #[cfg(not(feature = "images"))]
+        if let Some(format) = format.filter(|format| PIXEL_EXTENSIONS.contains(&format.to_ascii_lowercase().as_str())) {
+            let message = format!(
+                "pixels are not written by this build (.{format}); get it with: cargo install lmcodec --features images"
+            );
+            return Err(Failure::new(Exit::Usage, message));
         }
         let target = &self.named_by_content(job, &original);
         output::write(target, &original, self.force)?;

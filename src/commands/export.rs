@@ -86,7 +86,7 @@ impl Export {
         &self,
         config: &std::path::Path,
         checkpoint: &lmcodec_finetune::checkpoint::Checkpoint,
-        model: &lmcodec_entropy::sequence::SequenceLlama,
+        model: &lmcodec_entropy::sequence_llama::SequenceLlama,
     ) -> Result<(u64, f64, f64), Failure> {
         use super::finetune::fault;
         use lmcodec_finetune::device::DeviceKind;

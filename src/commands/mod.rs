@@ -1,18 +1,24 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+#[cfg(feature = "datasets")]
 mod datasets;
 mod decode;
 mod encode;
 #[cfg(feature = "eval")]
 mod eval;
 mod exit;
+#[cfg(feature = "finetune")]
 mod export;
 mod files;
+#[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
+#[cfg(not(all(feature = "datasets", feature = "eval", feature = "finetune")))]
+mod missing;
 mod models;
 mod output;
+#[cfg(feature = "finetune")]
 mod train;
 mod verify;
 
@@ -41,12 +47,31 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Models(models::ModelsCommand),
+    #[cfg(feature = "finetune")]
     Train(train::Train),
+    /// Train a model on a folder of photos, or heads for arrays of codes, and export it (not in this build: feature `finetune`)
+    #[cfg(not(feature = "finetune"))]
+    Train(missing::Missing),
+    #[cfg(feature = "finetune")]
     Finetune(finetune::Finetune),
+    /// Fine-tune embedding and head of a pretrained Llama on latents (not in this build: feature `finetune`)
+    #[cfg(not(feature = "finetune"))]
+    Finetune(missing::Missing),
+    #[cfg(feature = "finetune")]
     Export(export::Export),
+    /// Round a pretrained Llama and its trained heads to integers (not in this build: feature `finetune`)
+    #[cfg(not(feature = "finetune"))]
+    Export(missing::Missing),
+    #[cfg(feature = "datasets")]
     Datasets(datasets::Datasets),
+    /// Prepare folders of media for training (not in this build: feature `datasets`)
+    #[cfg(not(feature = "datasets"))]
+    Datasets(missing::Missing),
     #[cfg(feature = "eval")]
     Eval(eval::Eval),
+    /// Measure codecs, compare reports (not in this build: feature `eval`)
+    #[cfg(not(feature = "eval"))]
+    Eval(missing::Missing),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -57,12 +82,26 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Models(models) => models.run(),
+        #[cfg(feature = "finetune")]
         Command::Train(train) => train.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Train(missing) => missing.run("train", "finetune"),
+        #[cfg(feature = "finetune")]
         Command::Finetune(finetune) => finetune.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Finetune(missing) => missing.run("finetune", "finetune"),
+        #[cfg(feature = "finetune")]
         Command::Export(export) => export.run(),
+        #[cfg(not(feature = "finetune"))]
+        Command::Export(missing) => missing.run("export", "finetune"),
+        #[cfg(feature = "datasets")]
         Command::Datasets(datasets) => datasets.run(),
+        #[cfg(not(feature = "datasets"))]
+        Command::Datasets(missing) => missing.run("datasets", "datasets"),
         #[cfg(feature = "eval")]
         Command::Eval(eval) => eval.run(),
+        #[cfg(not(feature = "eval"))]
+        Command::Eval(missing) => missing.run("eval", "eval"),
     };
     match result {
         Ok(exit) => exit,

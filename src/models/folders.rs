@@ -20,8 +20,28 @@ const MAX_HEADER: u64 = 16 << 20;
 /// folder for application data, e.g. `$XDG_DATA_HOME`). They need not exist.
 pub fn standard() -> Vec<PathBuf> {
     let listed = std::env::var_os(VARIABLE).unwrap_or_default();
-    let listed = std::env::split_paths(&listed).filter(|folder| !folder.as_os_str().is_empty());
-    listed.chain(dirs::data_dir().map(|folder| folder.join("lmcodec").join("models"))).collect()
+    // Not on systems that know no such lists (WASI), where the call panics.
+    let listed = if cfg!(target_family = "wasm") {
+        vec![PathBuf::from(listed)]
+    } else {
+        std::env::split_paths(&listed).collect()
+    };
+    let listed = listed.into_iter().filter(|folder| !folder.as_os_str().is_empty());
+    listed.chain(application_data().map(|folder| folder.join("lmcodec").join("models"))).collect()
+}
+
+/// The system's folder for application data: `$XDG_DATA_HOME` or `~/.local/share` (XDG base directories), on macOS
+/// `~/Library/Application Support`, on Windows `%APPDATA%`.
+fn application_data() -> Option<PathBuf> {
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    if cfg!(windows) {
+        return absolute("APPDATA");
+    }
+    let home = || std::env::home_dir().filter(|folder| folder.is_absolute());
+    if cfg!(target_vendor = "apple") {
+        return home().map(|home| home.join("Library").join("Application Support"));
+    }
+    absolute("XDG_DATA_HOME").or_else(|| home().map(|home| home.join(".local").join("share")))
 }
 
 /// A file in a model folder.
@@ -64,7 +84,7 @@ pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, E
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match kind_of(&bytes) {
         Some(ModelKind::SequenceBackbone) => {
-            lmcodec_entropy::sequence::SequenceBackbone::from_bytes(&bytes)
+            lmcodec_entropy::sequence_llama::SequenceBackbone::from_bytes(&bytes)
                 .map_err(|source| Error::Model { name, source })?;
         }
         Some(_) => drop(Model::from_file_in(path, folders)?),

@@ -1,8 +1,8 @@
 //! What kind of model file some bytes are, from their metadata alone.
 
-use lmcodec_entropy::frames::config::ARCH as FRAME_HEADS_ARCH;
-use lmcodec_entropy::llama::ARCH;
-use lmcodec_entropy::sequence::{BACKBONE_ARCH, HEADS_ARCH};
+use lmcodec_entropy::code_heads::config::ARCH as FRAME_HEADS_ARCH;
+use lmcodec_entropy::frame_llama::ARCH;
+use lmcodec_entropy::sequence_llama::{BACKBONE_ARCH, HEADS_ARCH};
 use serde_json::Value;
 
 /// Kinds of model files.

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lmcodec_entropy::arrangement::flat::FlatArrangement;
 use lmcodec_entropy::chunks::arrangement_of;
-use lmcodec_entropy::frames::FrameHeads;
-use lmcodec_entropy::llama::FrameLlama;
+use lmcodec_entropy::code_heads::CodeHeads;
+use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::segment::check_model;
-use lmcodec_entropy::sequence::SequenceLlama;
+use lmcodec_entropy::sequence_llama::SequenceLlama;
 use lmcodec_entropy::weights::{self, EmbeddedModel};
 
 use crate::error::Error;
@@ -61,7 +61,7 @@ pub struct Model {
 enum Weights {
     Embedded(&'static FrameLlama),
     Loaded(Box<FrameLlama>),
-    FrameHeads(Box<FrameHeads>),
+    FrameHeads(Box<CodeHeads>),
     Sequence(Box<SequenceModel>),
 }
 
@@ -94,7 +94,7 @@ impl Model {
     /// [`Error::Model`] if the bytes are no frame heads, or their backbone is not at hand.
     pub fn from_frame_heads(name: impl Into<String>, bytes: &[u8], backbones: &[&FrameLlama]) -> Result<Self, Error> {
         let name = name.into();
-        let heads = FrameHeads::from_bytes(bytes, backbones);
+        let heads = CodeHeads::from_bytes(bytes, backbones);
         let heads = heads.map_err(|source| Error::Model { name: name.clone(), source })?;
         Ok(Self { name, weights: Weights::FrameHeads(Box::new(heads)) })
     }
@@ -194,14 +194,14 @@ impl Model {
     }
 
     /// The frame heads, if it is some.
-    pub fn frame_heads(&self) -> Option<&FrameHeads> {
+    pub fn frame_heads(&self) -> Option<&CodeHeads> {
         match &self.weights {
             Weights::FrameHeads(heads) => Some(heads),
             _ => None,
         }
     }
 
-    pub(crate) fn need_frame_heads(&self) -> Result<&FrameHeads, Error> {
+    pub(crate) fn need_frame_heads(&self) -> Result<&CodeHeads, Error> {
         self.frame_heads().ok_or_else(|| self.not_a("frame heads"))
     }
 

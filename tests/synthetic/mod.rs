@@ -80,7 +80,7 @@ pub fn golden_jpeg_files() -> Vec<(String, Option<Effort>, Vec<u8>)> {
 /// A tiny model with random weights: it codes everything and compresses nothing, but it is fast.
 pub fn model_bytes(seed: u64) -> Vec<u8> {
     use lmcodec_entropy::arrangement::{DCT_ARRANGEMENT, features};
-    use lmcodec_entropy::llama::testing::{random_model, small_config};
+    use lmcodec_entropy::frame_llama::testing::{random_model, small_config};
     let mut config = small_config();
     config.features = features::BACKBONE_FEATURES;
     config.depth_features = features::STEP_FEATURES;
@@ -156,6 +156,6 @@ pub fn code_files() -> Vec<(&'static str, Vec<u8>, CodesOptions)> {
 
 /// A tiny sequence model with random weights for an arrangement: integer backbone, head set.
 pub fn sequence_files(arrangement: &FlatArrangement) -> (Vec<u8>, Vec<u8>) {
-    use lmcodec_entropy::sequence::testing::{RandomCheckpoint, small_shape};
+    use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, small_shape};
     RandomCheckpoint::new(small_shape(), 9).export_for(arrangement).expect("exports")
 }

@@ -1,6 +1,6 @@
 //! The logistic domain in integers: d = 128·log2(p / (1 − p)), −2047..=2047, and probabilities in Q16.
 
-use crate::llama::fixed::exp2neg20;
+use crate::frame_llama::fixed::exp2neg20;
 
 /// The greatest |d|.
 pub(super) const LIMIT: i32 = 2047;

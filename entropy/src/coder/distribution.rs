@@ -1,7 +1,7 @@
 //! From logits to integer weights, and symbols through them.
 
 use super::symbol::{MAX_TOTAL, SymbolSink, SymbolSource};
-use crate::llama::Isa;
+use crate::isa::Isa;
 
 /// Integer weights of `N` symbols (N ≤ 64), ready for the coder.
 #[derive(Debug, Clone, PartialEq, Eq)]

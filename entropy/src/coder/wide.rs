@@ -1,7 +1,7 @@
 //! Integer weights of large alphabets: VQ indices, RVQ codes, coefficient values.
 
 use super::symbol::{SymbolSink, SymbolSource};
-use crate::llama::fixed::exp2neg24;
+use crate::frame_llama::fixed::exp2neg24;
 
 /// The greatest alphabet of a [`WideDistribution`].
 pub const MAX_WIDE_SYMBOLS: usize = 1 << 14;
@@ -133,7 +133,7 @@ mod tests {
         let sizes = prop_oneof![1..=3usize, 4..=300usize, Just(MAX_WIDE_SYMBOLS)];
         let spread = prop_oneof![Just(0u32), Just(16), Just(20), Just(31)];
         (sizes, spread, any::<u64>()).prop_map(|(n, spread, seed)| {
-            let mut random = crate::llama::testing::Random::new(seed);
+            let mut random = crate::testing::Random::new(seed);
             (0..n).map(|_| (random.next_u64() as u32 as i32) >> (31 - spread)).collect()
         })
     }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_build_weighs_alike() {
-        let mut random = crate::llama::testing::Random::new(5);
+        let mut random = crate::testing::Random::new(5);
         let logits: Vec<i32> = (0..1000).map(|_| random.normal(200_000.0) as i32).collect();
         let mut portable = vec![0; logits.len()];
         let total = weigh_inline(&logits, &mut portable);

@@ -1,7 +1,7 @@
 //! Logarithms of weights and probabilities of odds, in integers.
 
 use crate::arrangement::logarithm::log2_q16;
-use crate::llama::fixed::exp2neg24;
+use crate::frame_llama::fixed::exp2neg24;
 
 /// Bits of a probability: 1.0 = 2^22.
 pub(super) const ONE_BITS: u32 = 22;

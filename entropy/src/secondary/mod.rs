@@ -204,7 +204,7 @@ impl SecondaryEstimator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llama::testing::Random;
+    use crate::testing::Random;
 
     /// Answers with their probabilities, and their code length in bits.
     #[derive(Default)]

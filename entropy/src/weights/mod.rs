@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use crate::llama::FrameLlama;
+use crate::frame_llama::FrameLlama;
 
 /// A model that is part of the program.
 pub struct EmbeddedModel {

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::llama::{FrameConfig, FrameLlama};
+use lmcodec_entropy::frame_llama::{FrameConfig, FrameLlama};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 

@@ -1,11 +1,11 @@
-//! From an array of codes to the batches of a training step. What a frame sees comes from `lmcodec_entropy::frames`, the code
+//! From an array of codes to the batches of a training step. What a frame sees comes from `lmcodec_entropy::code_heads`, the code
 //! that the coder itself runs.
 
 use std::path::Path;
 
 use lmcodec_codecs::codes::{self, unravel};
-use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
-use lmcodec_entropy::frames::context::{Context, Place, Shape};
+use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
+use lmcodec_entropy::code_heads::context::{Context, Place, Shape};
 use rand::Rng;
 
 use crate::train::TrainError;
@@ -24,7 +24,7 @@ impl CodeArray {
     ///
     /// # Errors
     /// [`TrainError`] if it cannot be read, has another shape, or holds a code outside the codebook.
-    pub fn read(path: &Path, config: &FrameHeadsConfig) -> Result<Self, TrainError> {
+    pub fn read(path: &Path, config: &CodeHeadsConfig) -> Result<Self, TrainError> {
         let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
         let invalid = |message: String| TrainError::invalid(path, message);
         let array = codes::parse(&bytes, None).map_err(|e| invalid(e.to_string()))?;
@@ -102,7 +102,7 @@ impl CodeBatch {
     }
 
     /// Adds the frames at `places`, in order, of an array seen as a whole file.
-    fn push(&mut self, config: &FrameHeadsConfig, array: &CodeArray, places: impl Iterator<Item = Place>) {
+    fn push(&mut self, config: &CodeHeadsConfig, array: &CodeArray, places: impl Iterator<Item = Place>) {
         let context = Context::new(config, array.shape);
         let (mut rows, mut copies) = (Vec::new(), Vec::new());
         for at in places {
@@ -125,7 +125,7 @@ impl CodeBatch {
     }
 
     /// Replaces context codes by "outside".
-    fn drop_context(&mut self, config: &FrameHeadsConfig, share: f64, rng: &mut impl Rng) {
+    fn drop_context(&mut self, config: &CodeHeadsConfig, share: f64, rng: &mut impl Rng) {
         let (period, codes) = (config.codebook + 1, config.code_layers * (config.codebook + 1));
         for row in self.rows.iter_mut().chain(&mut self.step_rows) {
             if (*row as usize) < codes && rng.random_bool(share) {
@@ -139,7 +139,7 @@ impl CodeBatch {
     /// # Panics
     /// If the array holds no such sequence.
     pub fn draw(
-        config: &FrameHeadsConfig,
+        config: &CodeHeadsConfig,
         array: &CodeArray,
         (count, frames): (usize, usize),
         draw: Draw,
@@ -176,7 +176,7 @@ impl CodeBatch {
 
     /// All of an array, in batches of about `count` sequences, each seeing what a file's coder sees: VQ grids one by one,
     /// RVQ in segments of `frames` time steps that see nothing before themselves.
-    pub fn cover(config: &FrameHeadsConfig, array: &CodeArray, (count, frames): (usize, usize)) -> Vec<Self> {
+    pub fn cover(config: &CodeHeadsConfig, array: &CodeArray, (count, frames): (usize, usize)) -> Vec<Self> {
         let shape = array.shape;
         let mut batches = Vec::new();
         let mut add = |lengths: Vec<std::ops::Range<usize>>| {

@@ -1,9 +1,9 @@
-//! Rounding a trained model of frames of codes to the integer file of `lmcodec_entropy::frames`.
+//! Rounding a trained model of frames of codes to the integer file of `lmcodec_entropy::code_heads`.
 
 use burn::module::Param;
 use burn::tensor::Tensor;
-use lmcodec_entropy::frames::config::FrameHeadsConfig;
-use lmcodec_entropy::frames::padded;
+use lmcodec_entropy::code_heads::config::CodeHeadsConfig;
+use lmcodec_entropy::code_heads::padded;
 
 use super::model::{DepthHead, FrameCoder, GridHead};
 use crate::export::{LOG2_E, Q_LOGIT, Q_NORM, Q_RESIDUAL, Rows, Writer, quantize_row, rows, values};
@@ -34,7 +34,7 @@ fn pad_bias(bias: &[f32], n: usize) -> Vec<f32> {
 ///
 /// # Panics
 /// If the module's shapes contradict the config.
-pub fn export_frames(model: &FrameCoder, config: &FrameHeadsConfig) -> Vec<u8> {
+pub fn export_frames(model: &FrameCoder, config: &CodeHeadsConfig) -> Vec<u8> {
     let c = config;
     let mut w = Writer::default();
     // One scale for all vectors, so that features of any slot mean the same.
@@ -69,7 +69,7 @@ pub fn export_frames(model: &FrameCoder, config: &FrameHeadsConfig) -> Vec<u8> {
     w.serialize(c.to_json())
 }
 
-fn export_depth(w: &mut Writer, depth: &DepthHead, model: &FrameCoder, c: &FrameHeadsConfig, scale: f64) {
+fn export_depth(w: &mut Writer, depth: &DepthHead, model: &FrameCoder, c: &CodeHeadsConfig, scale: f64) {
     let (e, layers, symbols) = (c.depth_d, c.code_layers, padded(c.codebook));
     w.linear("to_depth", &[e], &rows(&depth.to_depth, Some(&model.norm)), (Q_NORM, Q_RESIDUAL), |_| 1.0);
     let mut input = stack(&depth.input, None, e);

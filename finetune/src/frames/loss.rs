@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
+use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 
 use super::data::CodeBatch;
 use super::model::FrameCoder;
@@ -27,7 +27,7 @@ fn ints<const R: usize>(data: &[i32], shape: [usize; R], device: &Device) -> Ten
 /// If the model was made for another configuration.
 pub fn code_loss(
     model: &FrameCoder,
-    config: &FrameHeadsConfig,
+    config: &CodeHeadsConfig,
     batch: &CodeBatch,
     cache: &mut CodePositions,
     device: &Device,

@@ -2,7 +2,7 @@
 //! model that was trained on JPEG coefficients and stays frozen (or, to compare, is trained with them).
 //!
 //! `data` (an array of codes → batches) → `model`, `loss` → `train` → `export` (the integer file of
-//! `lmcodec_entropy::frames`) → `report` (real bytes of codes that were not trained on).
+//! `lmcodec_entropy::code_heads`) → `report` (real bytes of codes that were not trained on).
 
 pub mod blocks;
 pub mod data;

@@ -1,12 +1,12 @@
 //! Embedding and heads for frames of VQ and RVQ codes around Llama blocks: the floating-point twin of
-//! `lmcodec_entropy::frames`.
+//! `lmcodec_entropy::code_heads`.
 //!
 //! Shapes in comments: B sequences of T frames, N = B·T, S inputs a frame, r width of a code's vector, L code layers, V codes.
 
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
-use lmcodec_entropy::frames::config::{FrameHeadsConfig, Medium};
+use lmcodec_entropy::code_heads::config::{CodeHeadsConfig, Medium};
 
 use super::blocks::FrozenBlocks;
 use crate::model::{LlamaBlock, Positions, rms_norm};
@@ -59,7 +59,7 @@ pub struct FrameCoder {
 
 impl FrameCoder {
     /// New embedding and heads around the given blocks.
-    pub fn new(config: &FrameHeadsConfig, blocks: FrozenBlocks, device: &Device) -> Self {
+    pub fn new(config: &CodeHeadsConfig, blocks: FrozenBlocks, device: &Device) -> Self {
         let (d, e, r) = (config.d_model, config.depth_d, config.code_width);
         let small = |std: f64| Initializer::Normal { mean: 0.0, std };
         let linear = |i, o, bias| LinearConfig::new(i, o).with_bias(bias).init(device);

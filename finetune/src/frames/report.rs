@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use lmcodec_entropy::code_heads::config::Medium;
+use lmcodec_entropy::code_heads::{CodeHeads, Codes, SEGMENT, decode, encode};
 use lmcodec_entropy::error::ModelError;
-use lmcodec_entropy::frames::config::Medium;
-use lmcodec_entropy::frames::{Codes, FrameHeads, SEGMENT, decode, encode};
-use lmcodec_entropy::llama::{FrameLlama, Isa};
+use lmcodec_entropy::frame_llama::FrameLlama;
+use lmcodec_entropy::isa::Isa;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -75,7 +76,7 @@ pub fn finish_frames(
     let path = folder.join("model.safetensors");
     let backbone = FrameLlama::from_bytes(&config.backbone()?).map_err(|e| TrainError::invalid(&path, e))?;
     let heads =
-        FrameHeads::from_bytes(&exported, &[&backbone]).map_err(|e: ModelError| TrainError::invalid(&path, e))?;
+        CodeHeads::from_bytes(&exported, &[&backbone]).map_err(|e: ModelError| TrainError::invalid(&path, e))?;
     let array = CodeArray::read(&config.data.file, &outcome.config)?;
     let (medium, d) = (config.frames.medium, &config.data);
     let rest = d.train[1].max(d.validation[1])..array.extent(medium);
@@ -119,7 +120,7 @@ pub fn finish_frames(
 /// A message if the array does not fit the model or does not come back.
 pub fn measure(
     outcome: &FramesOutcome,
-    heads: &FrameHeads,
+    heads: &CodeHeads,
     array: &CodeArray,
     device: &Device,
 ) -> Result<Coded, String> {

@@ -11,8 +11,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use lmcodec_entropy::frames::config::{ARCH, FORMAT, FrameHeadsConfig, Medium, Neighbour, StepNeighbour};
-use lmcodec_entropy::llama::FrameConfig;
+use lmcodec_entropy::code_heads::config::{ARCH, CodeHeadsConfig, FORMAT, Medium, Neighbour, StepNeighbour};
+use lmcodec_entropy::frame_llama::FrameConfig;
 use lmcodec_entropy::weights::default_model;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +39,7 @@ pub struct FramesTrainConfig {
     pub seed: u64,
 }
 
-/// What a frame is and what it sees; the fields are those of [`FrameHeadsConfig`].
+/// What a frame is and what it sees; the fields are those of [`CodeHeadsConfig`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -155,11 +155,11 @@ impl FramesTrainConfig {
     ///
     /// # Errors
     /// [`TrainError`] if it is not one that the integer engine runs.
-    pub fn heads_config(&self, blocks: &FrameConfig, sha256: &[u8; 32]) -> Result<FrameHeadsConfig, TrainError> {
+    pub fn heads_config(&self, blocks: &FrameConfig, sha256: &[u8; 32]) -> Result<CodeHeadsConfig, TrainError> {
         let f = &self.frames;
         let hex = sha256.iter().map(|b| format!("{b:02x}")).collect();
         let depth = |n: usize| if f.medium == Medium::Rvq { n } else { 0 };
-        let config = FrameHeadsConfig {
+        let config = CodeHeadsConfig {
             arch: ARCH.into(),
             format: FORMAT,
             backbone_sha256: (f.train == Trained::Heads).then_some(hex),
@@ -219,7 +219,7 @@ pub struct FramesOutcome {
     /// The trained model.
     pub model: FrameCoder,
     /// The configuration of its integer file.
-    pub config: FrameHeadsConfig,
+    pub config: CodeHeadsConfig,
     /// Its progress.
     pub state: FramesState,
 }
@@ -228,7 +228,7 @@ pub struct FramesOutcome {
 /// seed and the step alone.
 fn prefetch(
     config: FramesTrainConfig,
-    heads: FrameHeadsConfig,
+    heads: CodeHeadsConfig,
     part: CodeArray,
     first: usize,
 ) -> Receiver<Vec<CodeBatch>> {
@@ -251,7 +251,7 @@ fn prefetch(
 }
 
 /// Bits a code of some batches, without gradients.
-pub fn bits_per_code(model: &FrameCoder, config: &FrameHeadsConfig, batches: &[CodeBatch], device: &Device) -> f64 {
+pub fn bits_per_code(model: &FrameCoder, config: &CodeHeadsConfig, batches: &[CodeBatch], device: &Device) -> f64 {
     let model = model.valid();
     // Batches of another length than the others need positions of their own, so one cache serves all.
     let mut cache = CodePositions::default();

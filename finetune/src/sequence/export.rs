@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use lmcodec_entropy::arrangement::flat::{Chunk, FlatArrangement};
 use lmcodec_entropy::coder::{BitCounter, WideDistribution};
-use lmcodec_entropy::llama::Isa;
-use lmcodec_entropy::sequence::export::{
+use lmcodec_entropy::isa::Isa;
+use lmcodec_entropy::sequence_llama::export::{
     CheckpointShape, ExportError, HeadSet, RopeScaling as ExportScaling, Tensor, export_backbone, export_head_set,
 };
-use lmcodec_entropy::sequence::{Position, SequenceBackbone, SequenceEngine, SequenceLlama};
+use lmcodec_entropy::sequence_llama::{Position, SequenceBackbone, SequenceEngine, SequenceLlama};
 
 use super::error::FinetuneError;
 use crate::checkpoint::{Checkpoint, RopeScaling};

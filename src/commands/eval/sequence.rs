@@ -15,7 +15,7 @@ use lmcodec_entropy::arrangement::flat::{
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::chunks::ChunkCoder;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
-use lmcodec_entropy::llama::Isa;
+use lmcodec_entropy::isa::Isa;
 use lmcodec_eval::image::source::ImageSet;
 use lmcodec_eval::paper::results::Record;
 use rayon::prelude::*;
