@@ -8,10 +8,10 @@ use crate::container::{Checksum, Content, Header, JpegContent, Payload};
 use crate::decode::{self, decode};
 use crate::error::Error;
 use crate::options::{EncodeOptions, Encoded, Mode};
-use crate::segments::{self, Bands, Meter};
-use crate::sniff::{Kind, kind};
 #[cfg(feature = "images")]
 use crate::pixels;
+use crate::segments::{self, Bands, Meter};
+use crate::sniff::{Kind, kind};
 use crate::{sequence, stored};
 
 /// Encodes an image file.

@@ -1,5 +1,5 @@
-//! Codebook indices: whole files under anchors and lmcodec (`latents_commavq.json`, `latents_lyra.json`), trained heads
-//! (`codes_vq.json`, `codes_rvq.json`), and sequence Llamas (`sequence_kodak.json`).
+//! Codebook indices: a whole file under anchors and lmcodec (`latents_commavq.json`), trained heads beside them (`codes_vq.json`,
+//! `codes_rvq.json`), and sequence Llamas (`sequence_kodak.json`).
 
 use super::PublishedError;
 use super::kodak::{shown, thousands};
@@ -11,11 +11,8 @@ use crate::report::document::Cell;
 /// The record of commaVQ's example clip.
 pub const COMMAVQ: &str = "latents_commavq.json";
 /// The record of Lyra's codes of speech.
-pub const LYRA: &str = "latents_lyra.json";
+const RVQ: &str = "codes_rvq.json";
 const SEQUENCE: &str = "sequence_kodak.json";
-
-/// The anchors that the README shows.
-const SHORT: [&str; 4] = ["xz-9e", "zstd-22", "zpaq-m5", "lmcodec, adaptive"];
 
 fn array(place: Place, records: &Records) -> Result<LatentEvaluation, PublishedError> {
     let mut arrays = records.latents(place.file)?.arrays;
@@ -27,29 +24,40 @@ fn share(bytes: u64, raw_bits: f64) -> String {
     format!("{} ({:.1} %)", thousands(bytes), 100.0 * 8.0 * bytes as f64 / raw_bits)
 }
 
-/// The README's table: both arrays under the strongest anchors and the adaptive model.
+/// The README's table: two arrays under the strongest anchors and the adaptive model.
 ///
 /// # Errors
 /// [`PublishedError`]; so for the others.
 pub fn whole(part: &str, records: &Records) -> Result<String, PublishedError> {
-    let rows = [(COMMAVQ, "commaVQ example"), (LYRA, "Lyra v2 codes of 12.8 minutes of speech")];
-    let row = |(file, what): (&str, &str)| {
-        let place = Place { part, file };
-        let array = array(place, records)?;
-        let bits = array.raw_bits / array.codes as f64;
-        let mut row = vec![
-            Cell::new(format!("{what}, {} codes of {bits} bits", thousands(array.codes))),
-            Cell::new(thousands((array.raw_bits / 8.0).ceil() as u64)),
-        ];
-        for anchor in SHORT {
-            let found = array.results.iter().find(|r| r.name == anchor).and_then(|r| r.bytes);
-            row.push(Cell::new(share(found.ok_or_else(|| place.missing(anchor))?, array.raw_bits)));
-        }
-        Ok(row)
+    let place = Place { part, file: COMMAVQ };
+    let vq = array(place, records)?;
+    let vq_bytes = |anchor: &str| {
+        let found = vq.results.iter().find(|r| r.name == anchor).and_then(|r| r.bytes);
+        found.map(|bytes| (bytes, vq.raw_bits)).ok_or_else(|| place.missing(anchor))
     };
-    let rows = rows.into_iter().map(row).collect::<Result<_, PublishedError>>()?;
-    let headings: Vec<&str> = std::iter::once("raw bits").chain(SHORT).collect();
-    Ok(shown(&["codes"], &headings, rows))
+    let place = Place { part, file: RVQ };
+    let rvq = records.coded(RVQ)?;
+    let rvq_bytes = |model: &str| {
+        let found = rvq.iter().find(|r| r.model == model);
+        found.map(|r| (r.coded_bytes, r.raw_bits)).ok_or_else(|| place.missing(model))
+    };
+    let symbols = rvq.first().map_or(0, |r| r.symbols);
+    let row = |what: String, sizes: [(u64, f64); 3]| {
+        let raw = Cell::new(thousands((sizes[0].1 / 8.0).ceil() as u64));
+        let sizes = sizes.into_iter().map(|(bytes, raw_bits)| Cell::new(share(bytes, raw_bits)));
+        [Cell::new(what), raw].into_iter().chain(sizes).collect()
+    };
+    let rows = vec![
+        row(
+            format!("commaVQ example, {} indices below {}", thousands(vq.codes), vq.codebook),
+            [vq_bytes("xz-9e")?, vq_bytes("zpaq-m5")?, vq_bytes("lmcodec, adaptive")?],
+        ),
+        row(
+            format!("Lyra v2, 12.8 minutes of speech, {} codes below 16", thousands(symbols)),
+            [rvq_bytes("xz -9e")?, rvq_bytes("zpaq -m5")?, rvq_bytes("adaptive")?],
+        ),
+    ];
+    Ok(shown(&["codes"], &["raw bits", "xz -9e", "zpaq -m5", "lmcodec, adaptive"], rows))
 }
 
 /// One array under everything that ran.
@@ -64,10 +72,10 @@ pub fn anchors(part: &str, records: &Records, file: &str) -> Result<String, Publ
 
 /// Trained heads beside other coders: the last fifth of commaVQ's clip, and Lyra's codes of other speakers.
 pub fn heads(part: &str, records: &Records) -> Result<String, PublishedError> {
-    let (vq, rvq) = (records.coded("codes_vq.json")?, records.coded("codes_rvq.json")?);
+    let (vq, rvq) = (records.coded("codes_vq.json")?, records.coded(RVQ)?);
     let place = Place { part, file: "codes_vq.json" };
     let first = |list: &[Record], file| list.first().cloned().ok_or_else(|| Place { part, file }.missing("record"));
-    let headings = [first(&vq, "codes_vq.json")?, first(&rvq, "codes_rvq.json")?].map(|r| {
+    let headings = [first(&vq, "codes_vq.json")?, first(&rvq, RVQ)?].map(|r| {
         let bits = r.raw_bits / r.symbols as f64;
         format!("{}, {} codes of {bits} bits", r.codec.unwrap_or_default(), thousands(r.symbols))
     });

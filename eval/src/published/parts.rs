@@ -29,7 +29,6 @@ pub fn make(name: &str, records: &Records) -> Result<String, PublishedError> {
         "speed-environment" => speed::environment(name, records),
         "codes" => codes::whole(name, records),
         "codes-anchors-commavq" => codes::anchors(name, records, codes::COMMAVQ),
-        "codes-anchors-lyra" => codes::anchors(name, records, codes::LYRA),
         "codes-heads" => codes::heads(name, records),
         "sequence-kodak" => codes::sequence(name, records),
         "sequence-chunks" => codes::chunks(name, records),

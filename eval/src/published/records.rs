@@ -27,6 +27,19 @@ impl Records {
         &self.folder
     }
 
+    /// Names of the JSON files that begin with `prefix`, sorted.
+    ///
+    /// # Errors
+    /// [`PublishedError::Read`].
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, PublishedError> {
+        let entries = std::fs::read_dir(&self.folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let entries = entries.map_err(|source| PublishedError::Read { file: "results".into(), source })?;
+        let names = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|n| n.starts_with(prefix) && n.ends_with(".json")).collect();
+        names.sort();
+        Ok(names)
+    }
+
     fn bytes(&self, file: &str) -> Result<Vec<u8>, PublishedError> {
         let read_error = |source| PublishedError::Read { file: file.into(), source };
         std::fs::read(self.folder.join(file)).map_err(read_error)

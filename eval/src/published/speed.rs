@@ -8,10 +8,8 @@ use crate::report::document::Cell;
 
 /// Kodak images at 4:2:0, quality 80, the fastest kernel of a processor without AVX-512.
 const SMALL: &str = "speed_kodak.json";
-/// A larger picture, the same.
-const LARGE: &str = "speed_large.json";
-/// The portable kernel, on fewer images.
-const SCALAR: &str = "speed_scalar.json";
+/// How the names of all such records begin.
+const PREFIX: &str = "speed_";
 /// The Kodak sets on a processor with AVX-512, an earlier run: the recompression table with its seconds.
 pub const AVX512: &str = "kodak_jpeg_avx512.json";
 
@@ -87,8 +85,8 @@ fn avx512(part: &str, records: &Records) -> Result<Vec<Vec<Cell>>, PublishedErro
 /// Every kernel, effort and picture that was measured.
 pub fn kernels(_: &str, records: &Records) -> Result<String, PublishedError> {
     let mut rows = Vec::new();
-    for file in [SMALL, LARGE, SCALAR] {
-        let report = records.speed(file)?;
+    for file in records.names(PREFIX)? {
+        let report = records.speed(&file)?;
         for codec in &report.codecs {
             let kernel = codec.kernel.clone().unwrap_or_default();
             let peak = |bytes: Option<u64>| bytes.map(|b| format!("{:.0}", b as f64 / 1e6));
@@ -110,6 +108,7 @@ pub fn environment(_: &str, records: &Records) -> Result<String, PublishedError>
         let (files, pixels) = (report.files.join(", "), report.pixels as f64 / 1e6);
         format!("* {}: {files}; {pixels:.2} MP, medians of {} runs, {cpu}", report.title, report.runs)
     };
-    let lines = [SMALL, LARGE, SCALAR].map(|file| records.speed(file).map(|report| line(&report)));
-    Ok(lines.into_iter().collect::<Result<Vec<_>, _>>()?.join("\n"))
+    let files = records.names(PREFIX)?;
+    let lines = files.iter().map(|file| records.speed(file).map(|report| line(&report)));
+    Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
 }

@@ -131,7 +131,7 @@ pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn 
     let effort = match name {
         "store" => return Ok(Box::new(Store)),
         #[cfg(feature = "lepton")]
-        "lepton" => return Ok(Box::new(lmcodec_eval::lepton::Lepton)),
+        "lepton" => return Ok(Box::new(lmcodec_eval::recompress::lepton::Lepton)),
         "lmcodec" => Some(Effort::Default),
         _ => name.strip_prefix("lmcodec-").and_then(|level| level.parse().ok()),
     };
@@ -144,7 +144,7 @@ pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn 
 /// Lepton as a process: `lmcodec eval codec lepton encode|decode IN OUT`. Its seconds hold the start of this program.
 #[cfg(feature = "lepton")]
 pub(super) fn lepton_process() -> Result<ExternalCodec, Failure> {
-    let (program, lepton) = (this_program()?, lmcodec_eval::lepton::Lepton);
+    let (program, lepton) = (this_program()?, lmcodec_eval::recompress::lepton::Lepton);
     let line = |way| CommandLine::new(&program, &["eval", "codec", lepton.name(), way, "IN", "OUT"]);
     Ok(ExternalCodec::new(lepton.name(), lepton.version(), line("encode"), line("decode"), "lep"))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lmcodec::Kernel;
 use lmcodec_eval::recompress::codec::Recompressor;
 use lmcodec_eval::recompress::document::document;
 use lmcodec_eval::recompress::markdown::markdown;
@@ -54,6 +55,9 @@ pub(super) struct RecompressArgs {
     no_lmcodec: bool,
     #[command(flatten)]
     own: Own,
+    /// Measure this build of lmcodec, as a process, instead of this program itself; its embedded models must be the same.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Write the table as JSON (`-`: stdout; the default if no output is named).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -98,15 +102,25 @@ impl RecompressArgs {
         let earlier = earlier.collect::<Result<Vec<_>, Failure>>()?;
         let sets = self.sets.iter().map(|(name, folder)| SourceSet::from_folder(name, folder));
         let sets = sets.collect::<Result<Vec<_>, _>>().or_exit(Exit::Io)?;
-        let own = if self.no_lmcodec { Vec::new() } else { self.own.codecs()? };
+        let mut own: Vec<Box<dyn Recompressor>> = Vec::new();
+        match &self.program {
+            _ if self.no_lmcodec => {}
+            Some(program) => {
+                let processes = self.own.processes(&[Kernel::detect()], Some(program))?;
+                own.extend(processes.into_iter().map(|codec| Box::new(codec) as Box<dyn Recompressor>));
+            }
+            None => {
+                let codecs = self.own.codecs()?;
+                own.extend(codecs.into_iter().map(|codec| Box::new(codec) as Box<dyn Recompressor>));
+            }
+        }
         let peers = if self.peers { installed_recompressors() } else { Vec::new() };
         if self.peers {
             for name in missing_peers() {
                 eprintln!("lmcodec: {name} is not on the PATH, left out");
             }
         }
-        let codecs: Vec<&dyn Recompressor> =
-            own.iter().map(|c| c as &dyn Recompressor).chain(peers.iter().map(|p| &**p)).collect();
+        let codecs: Vec<&dyn Recompressor> = own.iter().chain(&peers).map(|codec| &**codec).collect();
         if codecs.is_empty() && published.is_empty() && earlier.is_empty() {
             return Err(Failure::new(Exit::Usage, "no codec to run: give --peers, --peers-csv or --add"));
         }

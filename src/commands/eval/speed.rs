@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lmcodec::Kernel;
+use lmcodec_eval::recompress::codec::Recompressor;
 use lmcodec_eval::recompress::peers::installed_peers;
 use lmcodec_eval::recompress::speed::{Cost, SpeedError, SpeedReport, measure_speed};
 
