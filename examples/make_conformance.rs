@@ -18,21 +18,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).map_or(default, PathBuf::from);
     fs::create_dir_all(&folder)?;
     // Several segments even in small images.
-    let segment_rows = 8.try_into()?;
-    let options = EncodeOptions { segment_rows, always_model: true, ..EncodeOptions::default() };
+    let options = EncodeOptions::new().segment_rows(8).always_model(true);
     let mut files = Vec::new();
     for (name, effort, original) in synthetic::golden_jpeg_files() {
         let (effort, model) = effort.map_or((Effort::Fast, default_model()), |effort| (effort, effort.model()));
-        let options = EncodeOptions { effort, model: Some(model), ..options.clone() };
+        let options = options.clone().effort(effort).model(model);
         files.push((name, encode(&original, &options)?.bytes, original));
     }
     for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {
         files.push((name.to_owned(), store(&original, "golden file", &options)?.bytes, original));
     }
     let mut files: Vec<_> = files.into_iter().map(|(name, bytes, original)| (name, "ljpg", bytes, original)).collect();
-    for (name, original, mut codes) in synthetic::code_files() {
+    for (name, original, codes) in synthetic::code_files() {
         // Several segments here too.
-        codes.segment_codes = 700.try_into()?;
+        let codes = codes.segment_codes(700);
         let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };
         files.push((name.to_owned(), extension, encode_codes(&original, &codes, &options)?.bytes, original));
     }
@@ -45,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if decode(&bytes, &DecodeOptions::default())? != original {
             return Err(format!("{name} does not decode to its original").into());
         }
-        let hash: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:x}", Sha256::digest(&original));
         fs::write(path.with_extension("sha256"), format!("{hash}  {name}\n"))?;
         fs::write(&path, &bytes)?;
         println!("{}: {} -> {} bytes", path.display(), original.len(), bytes.len());

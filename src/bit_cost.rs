@@ -4,11 +4,12 @@ use lmcodec_codecs::jpeg;
 use lmcodec_entropy::segment::{SegmentBits, SymbolKind};
 
 use crate::error::Error;
+use crate::media::jpeg::frame;
 use crate::options::EncodeOptions;
-use crate::segments::{self, Bands};
 
 /// What [`bit_cost`] tells: ideal code lengths in bits, which the range coder meets to a few bytes a segment.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BitCost {
     /// The components in the order of the frame header.
     pub components: Vec<ComponentCost>,
@@ -18,6 +19,7 @@ pub struct BitCost {
 
 /// The bits of one component.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ComponentCost {
     /// `Y`, `Cb`, `Cr` for one or three components, `C` and the identifier for others.
     pub name: String,
@@ -34,8 +36,7 @@ pub struct ComponentCost {
 pub fn bit_cost(bytes: &[u8], options: &EncodeOptions) -> Result<BitCost, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
     let image = jpeg::parse(bytes, &options.limits.jpeg).map_err(|error| Error::Image(error.to_string()))?;
-    let bands = Bands::balanced(&image, options.segment_rows);
-    let counts = segments::count(&image, &bands, &options.model(), options.effort.estimation(), &options.execution)?;
+    let counts = frame::count(&image, &options.jpeg_model(), options)?;
     let names = ["Y", "Cb", "Cr"];
     let components = image.components.iter().enumerate().map(|(index, component)| {
         let name = match names.get(index) {

@@ -4,15 +4,13 @@ use std::ops::Range;
 
 use lmcodec_codecs::codes::{self, CodeArray};
 use lmcodec_codecs::jpeg::side::{Deviations, Element, HuffmanCodes};
-use lmcodec_codecs::jpeg::{self, JpegError, JpegImage, SideInformation};
+use lmcodec_codecs::jpeg::{self, JpegImage, SideInformation};
 
-use crate::codes::decode_codes;
-use crate::container::{Checksum, Content, Header, JpegContent, payload};
+use crate::container::{Checksum, Content, Header, payload};
 use crate::error::Error;
-use crate::models::Model;
-use crate::options::{DecodeOptions, Limits};
-use crate::segments::{self, Bands, Meter, SegmentFault};
-use crate::{sequence, stored};
+use crate::fault::SegmentFault;
+use crate::media::{self, CodedFile, stored};
+use crate::options::DecodeOptions;
 
 /// Decodes an lmcodec file to the very bytes that were encoded.
 ///
@@ -49,6 +47,7 @@ pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f
 
 /// What [`verify`] found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// Length of the original in bytes.
     pub original_bytes: usize,
@@ -78,6 +77,7 @@ pub fn verify(bytes: &[u8], against: Option<&[u8]>, options: &DecodeOptions) -> 
 
 /// What [`salvage`] recovered.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Salvaged {
     /// A file of the original's kind; the original's bytes if `faults` is empty.
     pub bytes: Vec<u8>,
@@ -134,36 +134,6 @@ fn simplify(side: &mut SideInformation) {
     }
 }
 
-/// A modelled file whose header has been read and found plausible.
-pub(crate) struct OpenedJpeg {
-    /// The image with all coefficients zero.
-    pub(crate) image: JpegImage,
-    pub(crate) bands: Bands,
-}
-
-/// Reads the side information of a modelled file and checks the sizes it promises against the limits and the header.
-pub(crate) fn open_jpeg(content: &JpegContent, header: &Header, limits: &Limits) -> Result<OpenedJpeg, Error> {
-    let image = open_image(&content.side, header, limits)?;
-    let bands = Bands::new(&image, content.rows_per_segment as usize);
-    if bands.count() != header.payloads.len() {
-        let what = format!("{} segments where the image needs {}", header.payloads.len(), bands.count());
-        return Err(Error::malformed(header.side_offset() + content.side.len(), what));
-    }
-    Ok(OpenedJpeg { image, bands })
-}
-
-/// The image that side information describes, with all coefficients zero; its size is checked against the limits.
-pub(crate) fn open_image(side: &[u8], header: &Header, limits: &Limits) -> Result<JpegImage, Error> {
-    let fault = |error: JpegError| Error::of_jpeg(error, header.side_offset());
-    let side = SideInformation::from_bytes(side, &limits.jpeg).map_err(fault)?;
-    let pixels = u64::from(side.frame.width) * u64::from(side.frame.height);
-    Error::limit("pixels", pixels, limits.jpeg.max_pixels)?;
-    let blocks: u64 = side.layout().iter().map(|layout| layout.blocks() as u64).sum();
-    let plausible = header.original_length.saturating_mul(limits.jpeg.max_coefficient_bytes_per_file_byte);
-    Error::limit("coefficient bytes for an original of this size", blocks * 128, plausible.saturating_add(16 << 20))?;
-    side.skeleton(&limits.jpeg).map_err(fault)
-}
-
 enum Decoded {
     Stored(Vec<u8>),
     Codes(CodeArray),
@@ -182,47 +152,32 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
     let (header, header_length) = Header::read(bytes)?;
     Error::limit("bytes of the original", header.original_length, options.limits.max_original_bytes)?;
     let ranges = header.payload_ranges(header_length, bytes.len())?;
-    let mut payloads: Vec<_> =
+    let payloads: Vec<_> =
         ranges.into_iter().zip(&header.payloads).map(|(range, entry)| payload(bytes, range, *entry)).collect();
-    let segments = payloads.len();
+    let file = CodedFile { header: &header, payloads: &payloads, options, share };
     let (content, faults) = match &header.content {
         Content::Stored(compressor) => {
-            let payload = payloads.pop().unwrap_or_else(|| Err(Error::malformed(header_length, "no payload")))?;
-            (Decoded::Stored(stored::unpack(payload, *compressor, header.original_length, header_length)?), Vec::new())
+            let payload = match payloads.into_iter().next() {
+                Some(payload) => payload?,
+                None => return Err(Error::malformed(header_length, "no payload")),
+            };
+            let original = stored::decode(payload, *compressor, header.original_length, header_length)?;
+            (Decoded::Stored(original), Vec::new())
         }
         Content::Jpeg(content) => {
-            let model = options.models.find(content.model)?;
-            let (image, faults) = decode_segments(content, &header, &payloads, &model, options, share)?;
+            let (image, faults) = media::jpeg::decode(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::SequenceJpeg(content) => {
-            let mut image = open_image(&content.side, &header, &options.limits)?;
-            let base = header.side_offset();
-            let faults = sequence::jpeg::decode(&mut image, content, &payloads, options, base, share)?;
+            let (image, faults) = media::jpeg::decode_sequence(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::Codes(content) => {
-            let (array, faults) = decode_codes(content, &header, &payloads, options, share)?;
+            let (array, faults) = media::codes::decode(content, &file)?;
             (Decoded::Codes(array), faults)
         }
     };
-    Ok(Open { header, content, segments, faults })
-}
-
-fn decode_segments(
-    content: &JpegContent,
-    header: &Header,
-    payloads: &[Result<&[u8], Error>],
-    model: &Model,
-    options: &DecodeOptions,
-    share: Range<f64>,
-) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
-    let OpenedJpeg { mut image, bands } = open_jpeg(content, header, &options.limits)?;
-    let blocks = (image.coefficient_count() / 64) as u64;
-    let bytes = payloads.iter().flatten().map(|payload| payload.len() as u64).sum();
-    let meter = Meter::of_sizes(&options.execution, blocks, bytes, share);
-    let faults = segments::decode(&mut image, &bands, payloads, model, content.estimation, &options.execution, &meter)?;
-    Ok((image, faults))
+    Ok(Open { segments: header.payloads.len(), header, content, faults })
 }
 
 fn check_original(original: &[u8], header: &Header) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use crate::models::Model;
 /// Which embedded model codes JPEG coefficients, and whether its probabilities are refined by the file at hand. Encoding and
 /// decoding take the same time. The file says both, so decoding needs no option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Effort {
     /// The model `fast`, as it is.
     Fast,
@@ -25,7 +26,7 @@ pub enum Effort {
 
 impl Effort {
     /// All levels, from the fastest to the smallest files.
-    pub const ALL: [Self; 3] = [Self::Fast, Self::Default, Self::Best];
+    pub const ALL: &'static [Self] = &[Self::Fast, Self::Default, Self::Best];
 
     /// The level's name: that of its model.
     pub fn name(self) -> &'static str {
@@ -64,7 +65,7 @@ impl FromStr for Effort {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let level = Self::ALL.into_iter().find(|level| level.name() == name);
-        level.ok_or_else(|| Error::Option(format!("effort {name}; there are fast, default and best")))
+        let level = Self::ALL.iter().copied().find(|level| level.name() == name);
+        level.ok_or_else(|| Error::InvalidOption(format!("effort {name}; there are fast, default and best")))
     }
 }

@@ -1,42 +1,49 @@
-//! Image file → lmcodec file.
+//! A file → an lmcodec file. The one place where what a medium has coded is sealed, compared with the original's size,
+//! verified, and given up for the stored form: never larger, never wrong.
 
-use std::sync::Arc;
+use std::ops::Range;
 
+use lmcodec_codecs::codes;
 use lmcodec_codecs::jpeg::{self, JpegImage};
 
-use crate::container::{Checksum, Content, Header, JpegContent, Payload};
-use crate::decode::{self, decode};
+use crate::container::{Checksum, Header, Payload};
+use crate::decode::{decode, decode_share};
+use crate::encoded::{Encoded, Mode, StoredReason};
 use crate::error::Error;
-use crate::options::{EncodeOptions, Encoded, Mode};
+use crate::media::{self, Coded, stored};
+use crate::options::{CodesOptions, EncodeOptions};
 #[cfg(feature = "images")]
 use crate::pixels;
-use crate::segments::{self, Bands, Meter};
-use crate::sniff::{Kind, kind};
-use crate::{sequence, stored};
+use crate::sniff::{self, Kind};
 
 /// Encodes an image file.
 ///
 /// A JPEG file is recompressed so that [`decode`] gives back its very bytes: with the model, or *stored* where it cannot be
 /// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images`, PNG, WebP, TIFF, BMP and PNM
-/// images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed.
+/// images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed, unless
+/// `options.exact` asks for the very bytes of whatever it is.
 ///
 /// # Errors
 /// [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
 /// [`Error::Image`], and [`Error::Mismatch`] if not even the stored form decodes to the input.
 pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
-    match kind(bytes) {
+    match sniff::kind(bytes) {
         Kind::Jpeg => match jpeg::parse(bytes, &options.limits.jpeg) {
             Ok(image) => encode_image(&image, bytes, options),
-            Err(error) => store(bytes, error.to_string(), options),
+            Err(error) => store_because(bytes, StoredReason::NotModelled(error.to_string()), options),
         },
+        _ if options.exact => {
+            let found = sniff::describe(bytes);
+            store_because(bytes, StoredReason::NotModelled(format!("it is {found}, not a JPEG file")), options)
+        }
         #[cfg(feature = "images")]
         Kind::Image(name) => {
             let converted = pixels::convert(bytes, options)?;
             let jpeg = jpeg::write(&converted.image).map_err(|error| Error::Image(error.to_string()))?;
             let mut encoded = encode_image(&converted.image, &jpeg, options)?;
-            encoded.notes.extend(converted.notes);
-            encoded.converted_from = Some(name);
+            encoded.summary.notes.extend(converted.notes);
+            encoded.summary.converted_from = Some(name);
             Ok(encoded)
         }
         #[cfg(not(feature = "images"))]
@@ -44,10 +51,22 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             "{name} files are not read by this build, only JPEG; get it with: cargo install lmcodec --features images"
         ))),
         Kind::Other => Err(Error::NotAnImage {
-            found: crate::sniff::describe(bytes),
+            found: sniff::describe(bytes),
             expected: "an image (JPEG, PNG, WebP, TIFF, BMP or PNM)",
         }),
     }
+}
+
+/// Encodes a `.npy` or `.safetensors` file of codebook indices; [`decode`] gives back its very bytes.
+///
+/// # Errors
+/// [`Error::Codes`] for files that hold no codes of the size stated, [`Error::InvalidOption`] if the shape does not fit the
+/// medium or the model, [`Error::Limit`], [`Error::Mismatch`].
+pub fn encode_codes(bytes: &[u8], codes: &CodesOptions, options: &EncodeOptions) -> Result<Encoded, Error> {
+    Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
+    let array = codes::parse(bytes, codes.tensor.as_deref())?;
+    let (coding, verifying) = shares(options);
+    finish(bytes, media::codes::encode(&array, codes, options, coding)?, options, verifying)
 }
 
 /// Stores any bytes through a general compressor; `reason` is what [`Mode::Stored`] will say.
@@ -56,73 +75,107 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
 /// [`Error::Limit`] or, if verification is on, [`Error::Mismatch`].
 pub fn store(bytes: &[u8], reason: impl Into<String>, options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
-    let file = stored::pack(bytes);
-    if options.verify && decode(&file, &options.decode_options())? != bytes {
-        return Err(Error::Mismatch { what: "the stored file does not decode to the input".into() });
-    }
-    Ok(Encoded {
-        bytes: file,
-        mode: Mode::Stored { reason: reason.into() },
-        model: None,
-        notes: Vec::new(),
-        converted_from: None,
-        original_bytes: bytes.len(),
-        symbols: None,
-    })
+    store_because(bytes, StoredReason::Asked(reason.into()), options)
 }
 
 /// Codes a parsed JPEG file with the model, or stores it.
 fn encode_image(image: &JpegImage, original: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
-    let model = options.model();
-    let bands = Bands::balanced(image, options.segment_rows);
-    let (coding, verifying) = if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) };
-    let (content, payloads, symbols) = if let Some(sequence) = model.sequence() {
-        let (content, payloads, symbols) = sequence::jpeg::encode(image, &model, sequence, options, coding)?;
-        (content, payloads, Some(symbols))
-    } else {
-        let estimation = options.effort.estimation();
-        let meter = Meter::of_image(&options.execution, image, coding);
-        let payloads = segments::encode(image, &bands, &model, estimation, &options.execution, &meter)?;
-        let content = Content::Jpeg(JpegContent {
-            model: model.id(),
-            estimation,
-            side: image.side.to_bytes(),
-            rows_per_segment: u32::try_from(bands.rows_per_segment()).unwrap_or(u32::MAX),
-        });
-        (content, payloads, None)
-    };
-    let header = Header {
-        original_length: original.len() as u64,
-        original_checksum: Checksum::of(original),
-        content,
-        payloads: payloads.iter().map(|payload| Payload::of(payload)).collect(),
-    };
-    let mut file = header.to_bytes();
-    payloads.iter().for_each(|payload| file.extend_from_slice(payload));
+    let (coding, verifying) = shares(options);
+    finish(original, media::jpeg::encode(image, options, coding)?, options, verifying)
+}
 
+/// The parts of a call that coding and verifying are, for progress.
+fn shares(options: &EncodeOptions) -> (Range<f64>, Range<f64>) {
+    if options.verify { (0.0..0.5, 0.5..1.0) } else { (0.0..1.0, 1.0..1.0) }
+}
+
+/// The modelled form, if it is smaller than the original and decodes to it; else the stored form.
+fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
+    let (model, symbols) = (coded.model.clone(), coded.symbols);
+    let file = seal(original, coded);
     if file.len() >= original.len() && !options.always_model {
-        let reason = format!("the model's {} bytes are no fewer than the file's {}", file.len(), original.len());
-        return store(original, reason, options);
+        let reason = StoredReason::NotSmaller { modelled_bytes: file.len(), original_bytes: original.len() };
+        return store_because(original, reason, options);
     }
     if options.verify {
-        let mut decode_options = options.decode_options();
-        decode_options.models.add(Arc::clone(&model));
-        let problem = match decode::decode_share(&file, &decode_options, verifying) {
+        let problem = match decode_share(&file, &options.decode_options(), verifying) {
             Ok(decoded) if decoded == original => None,
             Ok(_) => Some("the decoded bytes differ".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         if let Some(problem) = problem {
-            return store(original, format!("verification of the modelled form failed: {problem}"), options);
+            return store_because(original, StoredReason::VerificationFailed(problem), options);
         }
     }
-    Ok(Encoded {
-        bytes: file,
-        mode: Mode::Modelled,
-        model: Some(model.name().to_owned()),
-        notes: Vec::new(),
-        converted_from: None,
-        original_bytes: original.len(),
-        symbols,
-    })
+    let mut encoded = Encoded::new(file, Mode::Modelled, original.len());
+    (encoded.summary.model, encoded.summary.symbols) = (Some(model), symbols);
+    Ok(encoded)
+}
+
+fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions) -> Result<Encoded, Error> {
+    let file = seal(original, stored::encode(original));
+    if options.verify && decode(&file, &options.decode_options())? != original {
+        return Err(Error::Mismatch { what: "the stored file does not decode to the input".into() });
+    }
+    Ok(Encoded::new(file, Mode::Stored { reason }, original.len()))
+}
+
+/// Header and payloads in a row.
+fn seal(original: &[u8], coded: Coded) -> Vec<u8> {
+    let header = Header {
+        original_length: original.len() as u64,
+        original_checksum: Checksum::of(original),
+        content: coded.content,
+        payloads: coded.payloads.iter().map(|payload| Payload::of(payload)).collect(),
+    };
+    let mut file = header.to_bytes();
+    coded.payloads.iter().for_each(|payload| file.extend_from_slice(payload));
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use lmcodec_codecs::jpeg::{PixelFormat, encode_planes};
+
+    use super::*;
+
+    fn photo() -> (JpegImage, Vec<u8>) {
+        let pixels: Vec<u8> = (0..96 * 64u32).map(|i| (i % 96 * 2 + i / 96) as u8).collect();
+        let image = encode_planes(&pixels, 96, 64, PixelFormat::Gray8, &jpeg::EncodeOptions::default());
+        let image = image.expect("encodes");
+        let file = jpeg::write(&image).expect("writes");
+        (image, file)
+    }
+
+    /// What a fault of the model's code would do: coefficients of another picture under a header of this one.
+    #[test]
+    fn a_modelled_form_that_does_not_decode_is_given_up_and_said() {
+        let (image, original) = photo();
+        let options = EncodeOptions { always_model: true, ..EncodeOptions::default() };
+        let mut other = image.clone();
+        other.components[0].coefficients[64] ^= 1;
+        for damage in [true, false] {
+            let coded = media::jpeg::encode(if damage { &other } else { &image }, &options, 0.0..0.5);
+            let encoded = finish(&original, coded.expect("codes"), &options, 0.5..1.0).expect("encodes");
+            match encoded.summary.mode {
+                Mode::Modelled => assert!(!damage),
+                Mode::Stored { ref reason } => {
+                    assert!(damage && matches!(reason, StoredReason::VerificationFailed(_)), "{reason}");
+                    assert!(reason.to_string().starts_with("verification of the modelled form failed: "), "{reason}");
+                }
+            }
+            assert_eq!(decode(&encoded.bytes, &options.decode_options()).expect("decodes"), original);
+        }
+    }
+
+    #[test]
+    fn whatever_is_to_come_back_exactly_is_stored() {
+        let options = EncodeOptions { exact: true, ..EncodeOptions::default() };
+        for (bytes, found) in [(&b"\x89PNG\r\n\x1a\n"[..], "a PNG file"), (b"text", "text"), (b"", "an empty file")] {
+            let encoded = encode(bytes, &options).expect("stores");
+            let Mode::Stored { reason } = &encoded.summary.mode else { panic!("modelled") };
+            assert!(reason.to_string().contains(found), "{reason}");
+            assert_eq!(decode(&encoded.bytes, &options.decode_options()).expect("decodes"), bytes);
+        }
+    }
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use lmcodec_codecs::codes::CodesError;
 use lmcodec_codecs::jpeg::JpegError;
 use lmcodec_entropy::chunks::ChunkError;
-use lmcodec_entropy::error::{KernelUnavailable, ModelError};
+use lmcodec_entropy::error::ModelError;
 use thiserror::Error;
 
-use crate::models::ModelId;
-use crate::segments::SegmentFault;
+use crate::fault::SegmentFault;
+use crate::model_id::ModelId;
 
 /// Why a call failed. The command line turns each variant into an exit code (`docs/CLI.md`).
 #[derive(Debug, Error)]
@@ -21,6 +21,14 @@ pub enum Error {
         /// The file in question.
         path: PathBuf,
         /// What the system said.
+        source: std::io::Error,
+    },
+    /// A reader or writer that the caller has given.
+    #[error("{doing}: {source}")]
+    Stream {
+        /// "reading" or "writing".
+        doing: &'static str,
+        /// What it said.
         source: std::io::Error,
     },
     /// The bytes contradict the format of an lmcodec file, or were damaged.
@@ -111,9 +119,9 @@ pub enum Error {
         /// What is wrong with it.
         source: ModelError,
     },
-    /// An option that this machine or image cannot meet.
+    /// An option that this machine, image or array cannot meet.
     #[error("{0}")]
-    Option(String),
+    InvalidOption(String),
     /// What was decoded is not what was encoded.
     #[error("mismatch: {what}")]
     Mismatch {
@@ -150,12 +158,6 @@ impl Error {
 impl From<CodesError> for Error {
     fn from(error: CodesError) -> Self {
         Self::Codes(error)
-    }
-}
-
-impl From<KernelUnavailable> for Error {
-    fn from(error: KernelUnavailable) -> Self {
-        Self::Option(error.to_string())
     }
 }
 

@@ -1,20 +1,24 @@
 //! What a file says about itself, without decoding it.
 
+use std::sync::Arc;
+
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use lmcodec_entropy::segment::Estimation;
 use serde::Serialize;
-use std::sync::Arc;
+use sha2::digest::generic_array::GenericArray;
 
-use crate::codes::{CodesInspection, inspect_codes, open_codes};
-use crate::container::{Compressor, Content, Header, JpegContent, VERSION, payload};
-use crate::decode::{OpenedJpeg, open_image, open_jpeg};
+use crate::container::{CodeMedium, CodesContent, Compressor, Content, Header, VERSION, payload};
 use crate::error::Error;
-use crate::models::{Model, ModelId};
+use crate::media;
+use crate::media::codes::OpenedCodes;
+use crate::model_id::ModelId;
+use crate::models::Model;
 use crate::options::DecodeOptions;
 
 /// What [`inspect`] tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Version of the format.
     pub format_version: u8,
@@ -43,6 +47,7 @@ pub struct Inspection {
 
 /// The JPEG file behind a modelled file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct JpegInspection {
     /// The first 16 bytes of the model's SHA-256, in hexadecimal.
     pub model_sha256_prefix: String,
@@ -72,6 +77,7 @@ pub struct JpegInspection {
 
 /// One colour component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ComponentInspection {
     /// Component identifier.
     pub id: u8,
@@ -87,6 +93,7 @@ pub struct ComponentInspection {
 
 /// One payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SegmentInspection {
     /// First line of the image, and the line after the last; absent in stored files.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +107,34 @@ pub struct SegmentInspection {
     pub crc: String,
     /// Whether the bytes are all there and have this CRC.
     pub intact: bool,
+}
+
+/// What [`inspect`] tells of a file of codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CodesInspection {
+    /// `vq` or `rvq`.
+    pub medium: &'static str,
+    /// `adaptive`, or the first 16 bytes of the model's SHA-256 in hexadecimal, and its name.
+    pub model: String,
+    /// Bytes of the serialized side information.
+    pub side_information_bytes: usize,
+    /// Type of the elements in the original file.
+    pub element: &'static str,
+    /// Shape of the array in the original file.
+    pub shape: Vec<usize>,
+    /// Rows and columns of a VQ grid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid: Option<(usize, usize)>,
+    /// RVQ layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
+    /// Codebook sizes; one stands for all layers.
+    pub codebooks: Vec<u32>,
+    /// Codes.
+    pub codes: usize,
+    /// Codes (adaptive model) or chunks (sequence models, frame heads) of every segment but the last.
+    pub per_segment: u64,
 }
 
 /// Reads the header of an lmcodec file and tells what it says; decodes nothing.
@@ -125,24 +160,28 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         Content::Stored(Compressor::Raw) => ("stored", Some("raw"), None),
         Content::Stored(Compressor::Brotli) => ("stored", Some("brotli"), None),
         Content::Jpeg(content) => {
-            let opened = open_jpeg(content, &header, &options.limits)?;
+            let (image, rows) = media::jpeg::frame::open(content, &header, &options.limits)?;
             for (index, segment) in segments.iter_mut().enumerate() {
-                let lines = opened.bands.lines(index);
+                let lines = rows.lines(index);
                 segment.lines = Some((lines.start, lines.end));
-                segment.mcu_rows = Some(opened.bands.rows(index).len());
+                segment.mcu_rows = Some(rows.rows(index).len());
             }
-            ("modelled", None, Some(inspect_jpeg(content, &opened, options)))
+            let model = options.models.find(content.model).ok();
+            let mut about = describe_image(&image, content.model, model, content.side.len());
+            about.refined = content.estimation == Estimation::Secondary;
+            about.rows_per_segment = Some(content.rows_per_segment);
+            ("modelled", None, Some(about))
         }
         Content::SequenceJpeg(content) => {
-            let image = open_image(&content.side, &header, &options.limits)?;
-            let model = content.model.find(&options.models).ok();
+            let image = media::jpeg::open(&content.side, &header, &options.limits)?;
+            let model = options.models.find_reference(&content.model).ok();
             let mut about = describe_image(&image, content.model.id, model, content.side.len());
             about.model.get_or_insert_with(|| format!("{} (not at hand)", content.model.name));
             about.chunks_per_segment = Some(content.chunks_per_segment);
             ("modelled", None, Some(about))
         }
         Content::Codes(content) => {
-            codes = Some(inspect_codes(content, &open_codes(content, &header, &options.limits)?));
+            codes = Some(describe_codes(content, &media::codes::open(content, &header, &options.limits)?));
             ("modelled", None, None)
         }
     };
@@ -150,7 +189,7 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         format_version: VERSION,
         file_bytes: bytes.len(),
         original_bytes: header.original_length,
-        original_sha256_prefix: header.original_checksum.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        original_sha256_prefix: format!("{:x}", GenericArray::from(header.original_checksum.0)),
         mode,
         header_bytes,
         compressor,
@@ -158,14 +197,6 @@ pub fn inspect(bytes: &[u8], options: &DecodeOptions) -> Result<Inspection, Erro
         codes,
         segments,
     })
-}
-
-fn inspect_jpeg(content: &JpegContent, opened: &OpenedJpeg, options: &DecodeOptions) -> JpegInspection {
-    let model = options.models.find(content.model).ok();
-    let mut about = describe_image(&opened.image, content.model, model, content.side.len());
-    about.refined = content.estimation == Estimation::Secondary;
-    about.rows_per_segment = Some(content.rows_per_segment);
-    about
 }
 
 fn describe_image(image: &JpegImage, id: ModelId, model: Option<Arc<Model>>, side: usize) -> JpegInspection {
@@ -195,6 +226,25 @@ fn describe_image(image: &JpegImage, id: ModelId, model: Option<Arc<Model>>, sid
             .collect(),
         rows_per_segment: None,
         chunks_per_segment: None,
+    }
+}
+
+fn describe_codes(content: &CodesContent, opened: &OpenedCodes) -> CodesInspection {
+    let vq = matches!(content.medium, CodeMedium::Vq { .. });
+    CodesInspection {
+        medium: if vq { "vq" } else { "rvq" },
+        model: match content.model.reference() {
+            None => media::codes::ADAPTIVE.into(),
+            Some(model) => format!("{} {}", model.id, model.name).trim_end().to_owned(),
+        },
+        side_information_bytes: content.side.len(),
+        element: opened.side.element.name(),
+        shape: opened.side.shape.clone(),
+        grid: opened.order.grid(),
+        layers: (!vq).then(|| opened.order.layers()),
+        codebooks: content.vocabularies.clone(),
+        codes: opened.side.count(),
+        per_segment: content.per_segment,
     }
 }
 

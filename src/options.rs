@@ -1,110 +1,81 @@
-//! What a caller may choose, and what it gets back.
+//! What a caller may choose.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use lmcodec_codecs::jpeg;
-use lmcodec_entropy::isa::{Isa, Kernel};
+use lmcodec_codecs::jpeg::Subsampling;
 
 use crate::effort::Effort;
-use crate::error::Error;
+use crate::execution::{Execution, Executor, Progress};
+use crate::limits::Limits;
 use crate::models::{Model, ModelRegistry};
 
-/// Hears how much of a call is done: called from any thread with a fraction from 0 to 1.
-#[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(f64) + Send + Sync>);
-
-impl Progress {
-    /// Wraps a function.
-    pub fn new(hear: impl Fn(f64) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(hear))
-    }
-
-    pub(crate) fn at(&self, fraction: f64) {
-        (self.0)(fraction.clamp(0.0, 1.0));
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
-    }
-}
-
-/// Bounds that are checked before memory is allocated; they hold for encoding and decoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bounds of the JPEG part: pixels, coefficients, metadata, scans.
-    pub jpeg: jpeg::Limits,
-    /// The largest original file, in bytes.
-    pub max_original_bytes: u64,
-    /// Most codes of a file of codebook indices; each takes two bytes while it is worked on.
-    pub max_codes: u64,
-    /// Most bytes of keys and values of all threads together, for sequence models and frame heads; fewer threads are used to
-    /// stay below.
-    pub max_model_bytes: u64,
-}
-
-impl Default for Limits {
-    /// As [`jpeg::Limits`]; originals of up to 1 GiB, up to 2^28 codes, 8 GiB of keys
-    /// and values.
-    fn default() -> Self {
-        Self {
-            jpeg: jpeg::Limits::default(),
-            max_original_bytes: 1 << 30,
-            max_codes: 1 << 28,
-            max_model_bytes: 8 << 30,
+/// The setters that both kinds of options have.
+macro_rules! limits_and_execution {
+    () => {
+        /// Sets [`limits`](Self::limits).
+        #[must_use]
+        pub fn limits(self, limits: Limits) -> Self {
+            Self { limits, ..self }
         }
-    }
+
+        /// Sets [`execution`](Self::execution).
+        #[must_use]
+        pub fn execution(self, execution: Execution) -> Self {
+            Self { execution, ..self }
+        }
+
+        /// Sets the threads of the [`execution`](Self::execution); 0 is all.
+        #[must_use]
+        pub fn threads(self, threads: usize) -> Self {
+            let execution = self.execution.clone().threads(threads);
+            self.execution(execution)
+        }
+
+        /// Sets the executor of the [`execution`](Self::execution).
+        #[must_use]
+        pub fn executor(self, executor: Arc<dyn Executor>) -> Self {
+            let execution = self.execution.clone().executor(executor);
+            self.execution(execution)
+        }
+
+        /// Sets who hears of the progress of the [`execution`](Self::execution).
+        #[must_use]
+        pub fn progress(self, progress: Progress) -> Self {
+            let execution = self.execution.clone().progress(progress);
+            self.execution(execution)
+        }
+    };
 }
 
-/// How many threads, and with which instructions. Neither changes a bit of any result.
-#[derive(Debug, Clone, Default)]
-pub struct Execution {
-    /// Threads for the segments of this call; `None`: the current rayon pool, by default one thread a core.
-    pub threads: Option<NonZeroUsize>,
-    /// The kernels of the model; `None`: the fastest of this processor.
-    pub kernel: Option<Kernel>,
-    /// Hears how far the call is.
-    pub progress: Option<Progress>,
-}
-
-impl Execution {
-    pub(crate) fn isa(&self) -> Result<Isa, Error> {
-        Ok(self.kernel.map_or_else(|| Ok(Isa::detect()), Isa::new)?)
-    }
-
-    /// With as many threads as the limit has memory for, each taking `bytes` of keys and values.
-    pub(crate) fn within(&self, bytes: u64, limits: &Limits) -> Result<Self, Error> {
-        Error::limit("bytes of keys and values", bytes, limits.max_model_bytes)?;
-        let most = usize::try_from(limits.max_model_bytes / bytes.max(1)).unwrap_or(usize::MAX);
-        let threads = self.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
-        let threads = if most < threads { NonZeroUsize::new(most) } else { self.threads };
-        Ok(Self { threads, ..self.clone() })
-    }
-}
-
-/// Options of [`encode`](crate::encode()).
+/// Options of [`encode`](crate::encode()) and [`encode_codes`](crate::encode_codes).
+///
+/// ```
+/// use lmcodec::{Effort, EncodeOptions};
+///
+/// let options = EncodeOptions::new().effort(Effort::Best).threads(4);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EncodeOptions {
     /// The effort for JPEG coefficients.
     pub effort: Effort,
-    /// The model; `None`: the embedded one of the effort.
+    /// The model; `None`: the embedded one of the effort, and for codes the adaptive one.
     pub model: Option<Arc<Model>>,
     /// Quality of images that are not JPEG files yet, 1..=100.
     pub quality: u8,
     /// Chroma subsampling of images that are not JPEG files yet.
-    pub subsampling: jpeg::Subsampling,
+    pub subsampling: Subsampling,
+    /// Decode to the very bytes of the input, whatever it is: what is no JPEG file is stored, not converted or refused.
+    pub exact: bool,
     /// Decode the result and compare before it is returned.
     pub verify: bool,
-    /// Keep the modelled form of a JPEG file even where storing it takes fewer bytes (for measurements).
+    /// Keep the modelled form of a file even where storing it takes fewer bytes (for measurements).
     pub always_model: bool,
-    /// Rows of blocks of the first component that a segment has, about; at least one row of MCUs.
-    pub segment_rows: NonZeroUsize,
-    /// Chunks of a segment, for sequence models (`None`: 8 to 64, by their length); pieces of a segment, for frame heads
-    /// (`None`: 64 of RVQ, grids of 2^18 codes of VQ).
-    pub segment_chunks: Option<NonZeroUsize>,
+    /// Size of the segments of an image: rows of blocks of the first component, about; at least one row of MCUs. `None`:
+    /// [`DEFAULT_SEGMENT_ROWS`], with sequence models some chunks that have 65,536 coefficients. (That of codes is
+    /// [`CodesOptions::segment_codes`].)
+    pub segment_rows: Option<NonZeroUsize>,
     /// Bounds.
     pub limits: Limits,
     /// Threads, kernels, progress.
@@ -120,11 +91,11 @@ impl Default for EncodeOptions {
             effort: Effort::Default,
             model: None,
             quality: 90,
-            subsampling: jpeg::Subsampling::S420,
+            subsampling: Subsampling::S420,
+            exact: false,
             verify: true,
             always_model: false,
-            segment_rows: DEFAULT_SEGMENT_ROWS,
-            segment_chunks: None,
+            segment_rows: None,
             limits: Limits::default(),
             execution: Execution::default(),
         }
@@ -132,11 +103,64 @@ impl Default for EncodeOptions {
 }
 
 impl EncodeOptions {
-    pub(crate) fn model(&self) -> Arc<Model> {
-        self.model.clone().unwrap_or_else(|| self.effort.model())
+    /// The effort `default`, verified, on all threads.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
+    /// Sets [`effort`](Self::effort).
+    #[must_use]
+    pub fn effort(self, effort: Effort) -> Self {
+        Self { effort, ..self }
+    }
+
+    /// Sets [`model`](Self::model).
+    #[must_use]
+    pub fn model(self, model: Arc<Model>) -> Self {
+        Self { model: Some(model), ..self }
+    }
+
+    /// Sets [`quality`](Self::quality), 1..=100.
+    #[must_use]
+    pub fn quality(self, quality: u8) -> Self {
+        Self { quality, ..self }
+    }
+
+    /// Sets [`subsampling`](Self::subsampling).
+    #[must_use]
+    pub fn subsampling(self, subsampling: Subsampling) -> Self {
+        Self { subsampling, ..self }
+    }
+
+    /// Sets [`exact`](Self::exact).
+    #[must_use]
+    pub fn exact(self, exact: bool) -> Self {
+        Self { exact, ..self }
+    }
+
+    /// Sets [`verify`](Self::verify).
+    #[must_use]
+    pub fn verify(self, verify: bool) -> Self {
+        Self { verify, ..self }
+    }
+
+    /// Sets [`always_model`](Self::always_model).
+    #[must_use]
+    pub fn always_model(self, always_model: bool) -> Self {
+        Self { always_model, ..self }
+    }
+
+    /// Sets [`segment_rows`](Self::segment_rows); 0 is the default.
+    #[must_use]
+    pub fn segment_rows(self, rows: usize) -> Self {
+        Self { segment_rows: NonZeroUsize::new(rows), ..self }
+    }
+
+    limits_and_execution!();
+
     /// Options that decode what these encode.
+    #[must_use]
     pub fn decode_options(&self) -> DecodeOptions {
         let mut models = ModelRegistry::new();
         if let Some(model) = &self.model {
@@ -144,12 +168,17 @@ impl EncodeOptions {
         }
         DecodeOptions { models, limits: self.limits, execution: self.execution.clone() }
     }
+
+    pub(crate) fn jpeg_model(&self) -> Arc<Model> {
+        self.model.clone().unwrap_or_else(|| self.effort.model())
+    }
 }
 
 /// Options of [`decode`](crate::decode()), [`verify`](crate::verify()) and [`inspect`](crate::inspect()).
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DecodeOptions {
-    /// Models beside the embedded one.
+    /// Models beside the embedded ones.
     pub models: ModelRegistry,
     /// Bounds.
     pub limits: Limits,
@@ -157,33 +186,93 @@ pub struct DecodeOptions {
     pub execution: Execution,
 }
 
-/// How a file is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
-    /// Coefficients coded with the model, and side information.
-    Modelled,
-    /// The original's bytes through a general compressor.
-    Stored {
-        /// Why, in words.
-        reason: String,
+impl DecodeOptions {
+    /// The embedded models, on all threads.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`models`](Self::models).
+    #[must_use]
+    pub fn models(self, models: ModelRegistry) -> Self {
+        Self { models, ..self }
+    }
+
+    /// Adds a model to [`models`](Self::models).
+    #[must_use]
+    pub fn model(mut self, model: Arc<Model>) -> Self {
+        self.models.add(model);
+        self
+    }
+
+    limits_and_execution!();
+}
+
+/// What a file of codes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodesMedium {
+    /// VQ indices. The last two dimensions are the grid, those before count grids, unless `grid` (rows, columns) says
+    /// otherwise: then the array is cut into such grids, whatever its shape.
+    Vq {
+        /// Rows and columns of a grid.
+        grid: Option<(usize, usize)>,
+    },
+    /// RVQ codes of shape […, steps, layers].
+    Rvq {
+        /// The shape is […, layers, steps].
+        layers_first: bool,
     },
 }
 
-/// What [`encode`](crate::encode()) gives.
-#[derive(Debug, Clone)]
-pub struct Encoded {
-    /// The lmcodec file.
-    pub bytes: Vec<u8>,
-    /// How it keeps the original.
-    pub mode: Mode,
-    /// Name of the model, for modelled files.
-    pub model: Option<String>,
-    /// What the caller should tell the user, e.g. that transparency was lost.
-    pub notes: Vec<String>,
-    /// The input's format where it was no JPEG file: it has been converted.
-    pub converted_from: Option<&'static str>,
-    /// The file that decoding gives back, in bytes: the input's size unless it was converted.
-    pub original_bytes: usize,
-    /// Symbols that were coded, where each latent is one.
-    pub symbols: Option<u64>,
+/// Options of [`encode_codes`](crate::encode_codes) beside [`EncodeOptions`].
+///
+/// ```
+/// use lmcodec::{CodesMedium, CodesOptions};
+///
+/// let options = CodesOptions::new(CodesMedium::Rvq { layers_first: true }).codebooks([1024]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CodesOptions {
+    /// What the codes are.
+    pub medium: CodesMedium,
+    /// Codebook sizes: one, or one for each RVQ layer; empty: the greatest code plus one.
+    pub codebooks: Vec<u32>,
+    /// The tensor to take from a `.safetensors` file that has several.
+    pub tensor: Option<String>,
+    /// Size of the segments: codes of every segment but the last (with models that have chunks: as many whole chunks as fit).
+    /// Segments are coded and damaged on their own; small ones cost bytes. `None`: [`DEFAULT_SEGMENT_CODES`] with the adaptive
+    /// model; 64 chunks of RVQ or grids of 2^18 codes of VQ with frame heads; 65,536 codes with sequence models.
+    pub segment_codes: Option<NonZeroUsize>,
+}
+
+/// Codes of a segment with the adaptive model, unless told otherwise.
+pub const DEFAULT_SEGMENT_CODES: NonZeroUsize = NonZeroUsize::new(1 << 22).unwrap();
+
+impl CodesOptions {
+    /// Codebook sizes from the codes, the only tensor, large segments.
+    #[must_use]
+    pub fn new(medium: CodesMedium) -> Self {
+        Self { medium, codebooks: Vec::new(), tensor: None, segment_codes: None }
+    }
+
+    /// Sets [`codebooks`](Self::codebooks).
+    #[must_use]
+    pub fn codebooks(self, codebooks: impl Into<Vec<u32>>) -> Self {
+        Self { codebooks: codebooks.into(), ..self }
+    }
+
+    /// Sets [`tensor`](Self::tensor).
+    #[must_use]
+    pub fn tensor(self, tensor: impl Into<String>) -> Self {
+        Self { tensor: Some(tensor.into()), ..self }
+    }
+
+    /// Sets [`segment_codes`](Self::segment_codes); 0 is the default.
+    #[must_use]
+    pub fn segment_codes(self, codes: usize) -> Self {
+        Self { segment_codes: NonZeroUsize::new(codes), ..self }
+    }
 }

@@ -107,13 +107,34 @@ fn embed_profile(image: &mut JpegImage, profile: &[u8], format: PixelFormat) {
     image.side.elements.splice(after_jfif..after_jfif, segments);
 }
 
-/// The format that a file name asks for, if it is one that pixels can be written in.
-pub fn format_of_extension(extension: &str) -> Option<ImageFormat> {
-    match ImageFormat::from_extension(extension)? {
-        format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Tiff | ImageFormat::Bmp | ImageFormat::Pnm) => {
-            Some(format)
+/// Formats that pixels can be written in, all without loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PictureFormat {
+    /// Portable network graphics.
+    Png,
+    /// WebP, lossless.
+    WebP,
+    /// Tagged image file format.
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// Portable anymap, binary: PPM or PGM.
+    Pnm,
+}
+
+impl PictureFormat {
+    /// The format that a file name's extension asks for, in either case, if it is one of these.
+    #[must_use]
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        match ImageFormat::from_extension(extension)? {
+            ImageFormat::Png => Some(Self::Png),
+            ImageFormat::WebP => Some(Self::WebP),
+            ImageFormat::Tiff => Some(Self::Tiff),
+            ImageFormat::Bmp => Some(Self::Bmp),
+            ImageFormat::Pnm => Some(Self::Pnm),
+            _ => None,
         }
-        _ => None,
     }
 }
 
@@ -121,12 +142,19 @@ pub fn format_of_extension(extension: &str) -> Option<ImageFormat> {
 ///
 /// # Errors
 /// [`Error::Image`] if the JPEG file cannot be decoded to pixels or the format cannot hold them.
-pub fn render(jpeg: &[u8], format: ImageFormat) -> Result<Vec<u8>, Error> {
+pub fn render(jpeg: &[u8], format: PictureFormat) -> Result<Vec<u8>, Error> {
     let fault = |error: image::ImageError| Error::Image(error.to_string());
     let mut decoder = image::codecs::jpeg::JpegDecoder::new(Cursor::new(jpeg)).map_err(fault)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     image.apply_orientation(orientation);
+    let format = match format {
+        PictureFormat::Png => ImageFormat::Png,
+        PictureFormat::WebP => ImageFormat::WebP,
+        PictureFormat::Tiff => ImageFormat::Tiff,
+        PictureFormat::Bmp => ImageFormat::Bmp,
+        PictureFormat::Pnm => ImageFormat::Pnm,
+    };
     let mut out = Cursor::new(Vec::new());
     image.write_to(&mut out, format).map_err(fault)?;
     Ok(out.into_inner())

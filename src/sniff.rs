@@ -1,7 +1,11 @@
 //! What some bytes look like, for choosing a path and for saying what was found.
 
+/// The first three bytes of every lmcodec file: "λm" in UTF-8.
+pub const MAGIC: [u8; 3] = [0xCE, 0xBB, b'm'];
+
 /// Kinds of input that are told apart by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Starts with an SOI marker: goes the JPEG way, whatever follows.
     Jpeg,
@@ -45,7 +49,7 @@ pub fn describe(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "an empty file".into();
     }
-    if bytes.starts_with(&crate::container::MAGIC) {
+    if bytes.starts_with(&MAGIC) {
         return "an lmcodec file".into();
     }
     match kind(bytes) {

@@ -1,10 +1,9 @@
 //! Files of codebook indices with the adaptive model: there and back, damaged, salvaged, and refused.
 
 use lmcodec::container::{CodeMedium, Content, Header, Payload};
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, decode, encode_codes, inspect, salvage,
-    verify,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, SegmentPlace, decode, encode_codes, inspect,
+    salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
 use proptest::prelude::*;
@@ -13,19 +12,19 @@ use synthetic::{code_files, indices, npy};
 mod synthetic;
 
 fn always() -> EncodeOptions {
-    EncodeOptions { always_model: true, ..EncodeOptions::default() }
+    EncodeOptions::new().always_model(true)
 }
 
 #[test]
 fn every_kind_of_file_comes_back() {
     for (name, original, options) in code_files() {
         let encoded = encode_codes(&original, &options, &EncodeOptions::default()).expect(name);
-        assert!(encoded.bytes.len() < original.len() || matches!(encoded.mode, Mode::Stored { .. }), "{name}");
+        assert!(encoded.bytes.len() < original.len() || matches!(encoded.summary.mode, Mode::Stored { .. }), "{name}");
         assert!(decode(&encoded.bytes, &DecodeOptions::default()).expect(name) == original, "{name}");
         verify(&encoded.bytes, Some(&original), &DecodeOptions::default()).expect(name);
         let array = parse(&original, None).expect(name);
         // Headers of code files cost little: 35 bytes, sizes, side information.
-        if encoded.mode == Mode::Modelled {
+        if encoded.summary.mode == Mode::Modelled {
             let about = inspect(&encoded.bytes, &DecodeOptions::default()).expect(name);
             let codes = about.codes.expect("codes");
             assert_eq!((codes.shape, codes.codes), (array.side.shape, array.codes.len()), "{name}");
@@ -41,7 +40,7 @@ fn predictable_codes_shrink_and_noise_hardly_grows() {
     // 3840 codes of 10 bits, a quarter of which (and the first frame) are new.
     assert!(file.len() < 2200, "{}", file.len());
     let noise = npy(ElementType::U16, false, &[4, 40, 50], indices(8000, usize::MAX, 1024, 11));
-    let options = CodesOptions { codebooks: vec![1024], ..CodesOptions::new(CodesMedium::Vq { grid: None }) };
+    let options = CodesOptions::new(CodesMedium::Vq { grid: None }).codebooks([1024]);
     let file = encode_codes(&noise, &options, &EncodeOptions::default()).expect("encodes").bytes;
     // The rest is the header, and what the array file says in its own way.
     let side =
@@ -52,7 +51,7 @@ fn predictable_codes_shrink_and_noise_hardly_grows() {
 #[test]
 fn segments_are_independent_and_threads_change_nothing() {
     let (_, original, options) = &code_files()[0];
-    let options = CodesOptions { segment_codes: 1000.try_into().expect("not zero"), ..options.clone() };
+    let options = options.clone().segment_codes(1000);
     let mut files = Vec::new();
     for threads in [1, 3] {
         let mut encode_options = always();
@@ -145,7 +144,7 @@ fn promises_beyond_the_limits_are_refused() {
     let error = encode_codes(original, options, &tight).expect_err("3840 codes");
     assert!(matches!(error, Error::Limit { found: 3840, allowed: 3839, .. }), "{error}");
     let file = encode_codes(original, options, &always()).expect("encodes").bytes;
-    let decode_options = DecodeOptions { limits: tight.limits, ..DecodeOptions::default() };
+    let decode_options = DecodeOptions::new().limits(tight.limits);
     assert!(matches!(decode(&file, &decode_options), Err(Error::Limit { found: 3840, .. })));
 }
 
@@ -158,14 +157,13 @@ fn what_does_not_fit_is_said() {
         let error = encode_codes(&file, options, &EncodeOptions::default()).expect_err(text).to_string();
         assert!(error.contains(text), "{error}");
     };
-    let with =
-        |codebooks: &[u32], options: &CodesOptions| CodesOptions { codebooks: codebooks.to_vec(), ..options.clone() };
+    let with = |codebooks: &[u32], options: &CodesOptions| options.clone().codebooks(codebooks);
     says(&with(&[5], &vq), "element [1, 2] is 5, which is not below the codebook size 5");
     says(&with(&[4, 5, 5], &rvq), "element [1, 2] is 5, which is not below the codebook size 5");
     says(&with(&[6, 6], &rvq), "2 codebook sizes for 3 layers");
     says(&with(&[0], &rvq), "a codebook of 0");
     says(&CodesOptions::new(CodesMedium::Vq { grid: Some((2, 2)) }), "grids of 2x2 do not divide 6 codes");
-    says(&CodesOptions { tensor: Some("x".into()), ..vq }, "no tensor of integers called `x`");
+    says(&vq.tensor("x"), "no tensor of integers called `x`");
 }
 
 proptest! {
@@ -183,10 +181,8 @@ proptest! {
         let codes = indices(shape.iter().product(), 5, vocabulary, seed);
         let original = npy(ElementType::U8, fortran, &shape, codes);
         let medium = if rvq { CodesMedium::Rvq { layers_first } } else { CodesMedium::Vq { grid: None } };
-        let segment_codes = segment.try_into().expect("not zero");
-        let options = CodesOptions { segment_codes, ..CodesOptions::new(medium) };
-        let encode_options = EncodeOptions { verify: false, ..always() };
-        let file = encode_codes(&original, &options, &encode_options).expect("encodes").bytes;
+        let options = CodesOptions::new(medium).segment_codes(segment);
+        let file = encode_codes(&original, &options, &always().verify(false)).expect("encodes").bytes;
         prop_assert!(decode(&file, &DecodeOptions::default()).expect("decodes") == original);
     }
 }

@@ -5,8 +5,9 @@ mod synthetic;
 use std::sync::Arc;
 
 use lmcodec::container::{Checksum, Content, Header, JpegContent, Payload};
-use lmcodec::segments::SegmentPlace;
-use lmcodec::{DecodeOptions, EncodeOptions, Error, Estimation, Model, decode, encode, inspect, salvage, verify};
+use lmcodec::{
+    DecodeOptions, EncodeOptions, Error, Estimation, Model, SegmentPlace, decode, encode, inspect, salvage, verify,
+};
 use lmcodec_codecs::jpeg::{self, Limits, PixelFormat, encode_planes};
 use synthetic::{decode_options, encode_options, jpeg_file, model, model_bytes, pixels};
 
@@ -176,7 +177,7 @@ fn promises_beyond_the_limits_are_refused_before_allocation() {
 #[test]
 fn an_unknown_model_is_named_with_where_it_was_looked_for() {
     let other = Arc::new(Model::from_bytes("other", &model_bytes(2)).expect("a valid model"));
-    let options = EncodeOptions { model: Some(Arc::clone(&other)), always_model: true, ..EncodeOptions::default() };
+    let options = EncodeOptions::new().model(Arc::clone(&other)).always_model(true);
     let original = jpeg_file(16, 16, 1, &Default::default());
     let file = encode(&original, &options).expect("encodes").bytes;
     let error = decode(&file, &decode_options()).expect_err("unknown");

@@ -381,3 +381,12 @@ fn speech_goes_through_a_lossless_codec() {
     assert!(expect(&["speech", "--set", &set, "-o", &path(&dir, "x")], 4).1.contains("b.flac"));
     assert!(expect(&["speech", "--set", "s=/no/such/folder", "-o", &path(&dir, "x")], 3).1.contains("/no/such/folder"));
 }
+
+#[cfg(not(feature = "fid"))]
+#[test]
+fn fid_says_which_build_has_it() {
+    let (_, stderr) = expect(&["fid", "a", "b", "--weights", "w"], 2);
+    assert!(stderr.contains("eval fid") && stderr.contains("--features fid"), "{stderr}");
+    let (help, _) = expect(&["--help"], 0);
+    assert!(help.lines().any(|l| l.trim_start().starts_with("fid ") && l.contains("not in this build")), "{help}");
+}

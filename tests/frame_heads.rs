@@ -6,9 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use lmcodec::container::{CodesModel, Content, Header};
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Kernel, Mode, Model, ModelRegistry, decode,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Kernel, Mode, Model, SegmentPlace, decode,
     encode_codes, inspect, salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
@@ -22,17 +21,17 @@ use synthetic::{encode_options, indices, jpeg_file, model_bytes, npy};
 mod synthetic;
 
 fn heads(config: &CodeHeadsConfig) -> Arc<Model> {
-    Arc::new(Model::from_frame_heads("tiny", &random_heads(config, 5), &[]).expect("loads"))
+    Arc::new(Model::from_frame_heads("tiny", &random_heads(config, 5), None).expect("loads"))
 }
 
 /// Heads on the blocks of [`model_bytes`].
-fn heads_on_a_backbone(config: &CodeHeadsConfig) -> (Vec<u8>, FrameLlama) {
+fn heads_on_a_backbone(config: &CodeHeadsConfig) -> Vec<u8> {
     let backbone = FrameLlama::from_bytes(&model_bytes(1)).expect("valid");
     let b = backbone.config();
     let rvq = config.depth_d > 0;
     let depth = |n: usize| if rvq { n } else { 0 };
     let config = CodeHeadsConfig {
-        backbone_sha256: Some(backbone.sha256().iter().map(|byte| format!("{byte:02x}")).collect()),
+        backbone_sha256: Some(format!("{:x}", Sha256::digest(model_bytes(1)))),
         d_model: b.d_model,
         layers: b.layers,
         heads: b.heads,
@@ -43,26 +42,33 @@ fn heads_on_a_backbone(config: &CodeHeadsConfig) -> (Vec<u8>, FrameLlama) {
         depth_ffn: depth(b.depth_ffn),
         ..config.clone()
     };
-    (random_heads(&config, 6), backbone)
+    random_heads(&config, 6)
 }
 
-fn options(model: &Arc<Model>, pieces: usize) -> EncodeOptions {
-    let segment_chunks = std::num::NonZeroUsize::new(pieces);
-    EncodeOptions { model: Some(Arc::clone(model)), always_model: true, segment_chunks, ..EncodeOptions::default() }
+fn options(model: &Arc<Model>) -> EncodeOptions {
+    EncodeOptions::new().model(Arc::clone(model)).always_model(true)
+}
+
+/// Codes of a chunk: of one of [`grids`], or of 256 steps of [`signals`].
+fn chunk(codes: &CodesOptions) -> usize {
+    if matches!(codes.medium, CodesMedium::Vq { .. }) { 12 } else { 256 * 5 }
+}
+
+/// In segments of so many chunks.
+fn cut(codes: &CodesOptions, chunks: usize) -> CodesOptions {
+    codes.clone().segment_codes(chunks * chunk(codes))
 }
 
 fn decode_options(model: &Arc<Model>) -> DecodeOptions {
-    let mut models = ModelRegistry::new();
-    models.add(Arc::clone(model));
-    DecodeOptions { models, ..DecodeOptions::default() }
+    DecodeOptions::new().model(Arc::clone(model))
 }
 
 fn vq() -> CodesOptions {
-    CodesOptions { codebooks: vec![37], ..CodesOptions::new(CodesMedium::Vq { grid: None }) }
+    CodesOptions::new(CodesMedium::Vq { grid: None }).codebooks([37])
 }
 
 fn rvq(layers_first: bool) -> CodesOptions {
-    CodesOptions { codebooks: vec![10], ..CodesOptions::new(CodesMedium::Rvq { layers_first }) }
+    CodesOptions::new(CodesMedium::Rvq { layers_first }).codebooks([10])
 }
 
 /// Twenty grids of 3 × 4, and two signals of 600 steps of 5 layers.
@@ -77,16 +83,16 @@ fn signals() -> Vec<u8> {
 #[test]
 fn codes_come_back_whatever_the_segments_threads_and_kernels() {
     let transposed = npy(ElementType::I32, true, &[5, 300], indices(1500, 300, 10, 3));
-    for (model, original, codes, pieces) in [
+    for (model, original, codes, chunks) in [
         (heads(&small_grids()), grids(), vq(), 20usize),
         (heads(&small_steps()), signals(), rvq(false), 6),
         (heads(&small_steps()), transposed, rvq(true), 2),
     ] {
-        for (per_segment, segments) in [(1, pieces), (4, pieces.div_ceil(4)), (1000, 1)] {
-            let mut options = options(&model, per_segment);
+        for (per_segment, segments) in [(1, chunks), (4, chunks.div_ceil(4)), (1000, 1)] {
+            let (mut options, codes) = (options(&model), cut(&codes, per_segment));
             let encoded = encode_codes(&original, &codes, &options).expect("encodes");
-            assert_eq!((encoded.mode, encoded.model.as_deref()), (Mode::Modelled, Some("tiny")));
-            assert_eq!(encoded.symbols, Some(parse(&original, None).expect("parses").codes.len() as u64));
+            assert_eq!((encoded.summary.mode, encoded.summary.model.as_deref()), (Mode::Modelled, Some("tiny")));
+            assert_eq!(encoded.summary.symbols, Some(parse(&original, None).expect("parses").codes.len() as u64));
             let (header, _) = Header::read(&encoded.bytes).expect("reads");
             assert_eq!(header.payloads.len(), segments);
             verify(&encoded.bytes, Some(&original), &decode_options(&model)).expect("the original");
@@ -95,8 +101,7 @@ fn codes_come_back_whatever_the_segments_threads_and_kernels() {
             assert!(encode_codes(&original, &codes, &options).expect("encodes").bytes == encoded.bytes);
         }
         // Unless told otherwise, so few codes are one segment.
-        let encode_options = EncodeOptions { segment_chunks: None, ..options(&model, 1) };
-        let file = encode_codes(&original, &codes, &encode_options).expect("encodes").bytes;
+        let file = encode_codes(&original, &codes, &options(&model)).expect("encodes").bytes;
         assert_eq!(Header::read(&file).expect("reads").0.payloads.len(), 1);
         let about = inspect(&file, &DecodeOptions::default()).expect("inspects").codes.expect("codes");
         assert_eq!(about.model, format!("{} tiny", model.id()));
@@ -107,10 +112,10 @@ fn codes_come_back_whatever_the_segments_threads_and_kernels() {
 fn damage_is_located_and_the_rest_is_salvaged() {
     for (model, original, codes, lost) in [
         (heads(&small_grids()), grids(), vq(), 48..96),
-        // Pieces of 256, 256 and 88 steps a signal: four reach into the second.
+        // Chunks of 256, 256 and 88 steps a signal: four reach into the second.
         (heads(&small_steps()), signals(), rvq(false), 600 * 5 + 256 * 5..6000),
     ] {
-        let file = encode_codes(&original, &codes, &options(&model, 4)).expect("encodes").bytes;
+        let file = encode_codes(&original, &cut(&codes, 4), &options(&model)).expect("encodes").bytes;
         let (header, start) = Header::read(&file).expect("reads");
         let mut damaged = file.clone();
         damaged[start + header.payloads[0].length] ^= 1;
@@ -134,7 +139,7 @@ fn damage_is_located_and_the_rest_is_salvaged() {
 #[test]
 fn headers_that_lie_are_refused() {
     let (model, original) = (heads(&small_grids()), grids());
-    let file = encode_codes(&original, &vq(), &options(&model, 4)).expect("encodes").bytes;
+    let file = encode_codes(&original, &cut(&vq(), 4), &options(&model)).expect("encodes").bytes;
     let (header, start) = Header::read(&file).expect("reads");
     let lie = |change: &dyn Fn(&mut Header)| {
         let mut header = header.clone();
@@ -169,26 +174,26 @@ fn model_reference(content: &lmcodec::container::CodesContent) -> lmcodec::Model
 fn what_does_not_fit_the_heads_is_said() {
     let (grid_heads, step_heads) = (heads(&small_grids()), heads(&small_steps()));
     let says = |original: &[u8], codes: &CodesOptions, model: &Arc<Model>, text: &str| {
-        let error = encode_codes(original, codes, &options(model, 4)).expect_err(text);
-        assert!(matches!(error, Error::Option(_)) && error.to_string().contains(text), "{error}");
+        let error = encode_codes(original, codes, &options(model)).expect_err(text);
+        assert!(matches!(error, Error::InvalidOption(_)) && error.to_string().contains(text), "{error}");
     };
-    let inferred = |codes: CodesOptions| CodesOptions { codebooks: Vec::new(), ..codes };
+    let inferred = |codes: CodesOptions| codes.codebooks([]);
     // Media, layers, codebooks.
     says(&signals(), &rvq(false), &grid_heads, "is for VQ grids, not for RVQ codes of 5 layers");
     says(&grids(), &inferred(vq()), &step_heads, "is for RVQ codes of 5 layers, not for VQ grids of 3x4");
     let narrow = npy(ElementType::U8, false, &[30, 4], indices(120, 4, 10, 1));
     says(&narrow, &rvq(false), &step_heads, "RVQ codes of 5 layers, not for RVQ codes of 4 layers");
-    let stated = CodesOptions { codebooks: vec![1024], ..vq() };
+    let stated = vq().codebooks([1024]);
     says(&grids(), &stated, &grid_heads, "a codebook of 37, the codes need 1024");
     let wide = npy(ElementType::U16, false, &[3, 4], vec![0, 1, 2, 3, 37, 5, 6, 7, 8, 9, 10, 11]);
     says(&wide, &inferred(vq()), &grid_heads, "a codebook of 37, the codes need 38");
     // Another kind of model.
     says(&grids(), &vq(), &synthetic::model(), "is a frame model for JPEG files, not a sequence model");
     let photo = jpeg_file(16, 16, 1, &Default::default());
-    let error = lmcodec::encode(&photo, &EncodeOptions { model: Some(grid_heads), ..encode_options() });
+    let error = lmcodec::encode(&photo, &encode_options().model(grid_heads));
     assert!(error.expect_err("no frame model").to_string().contains("is frame heads for codebook indices"));
     // Too little memory, computed beforehand.
-    let mut tight = options(&step_heads, 4);
+    let mut tight = options(&step_heads);
     tight.limits.max_model_bytes = 1000;
     let error = encode_codes(&signals(), &rvq(false), &tight).expect_err("too little");
     assert!(matches!(error, Error::Limit { what: "bytes of keys and values", .. }), "{error}");
@@ -198,8 +203,8 @@ fn what_does_not_fit_the_heads_is_said() {
 #[test]
 fn golden_files() {
     let digest = |model: &Arc<Model>, original: &[u8], codes: &CodesOptions| -> String {
-        let file = encode_codes(original, codes, &options(model, 4)).expect("encodes").bytes;
-        Sha256::digest(&file)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        let file = encode_codes(original, &cut(codes, 4), &options(model)).expect("encodes").bytes;
+        format!("{:x}", Sha256::digest(&file))[..16].to_owned()
     };
     assert_eq!(digest(&heads(&small_grids()), &grids(), &vq()), "f0871d75fa7833be");
     assert_eq!(digest(&heads(&small_steps()), &signals(), &rvq(false)), "a251f01b5f76c1a7");
@@ -225,12 +230,12 @@ fn the_command_line_finds_heads_and_their_backbone() {
     {
         let dir = tempfile::tempdir().expect("a folder");
         let dir = dir.path();
-        let (heads, backbone) = heads_on_a_backbone(&config);
+        let heads = heads_on_a_backbone(&config);
         fs::write(dir.join("codes.npy"), &original).expect("writes");
         fs::write(dir.join("tiny.safetensors"), &heads).expect("writes");
         let encode = ["encode", "codes.npy", medium, "--codebook", codebook, "--always-model", "--model"];
         let (_, stderr) = lmcodec(dir, &[&encode[..], &["tiny.safetensors"]].concat(), 5);
-        let hash: String = backbone.sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:x}", Sha256::digest(model_bytes(1)));
         assert!(stderr.contains("needs the backbone with SHA-256") && stderr.contains(&hash), "{stderr}");
         lmcodec(dir, &["models", "add", "tiny.safetensors"], 5);
         // Beside the heads, under any name.
@@ -270,15 +275,15 @@ proptest! {
     fn any_shape_comes_back(
         (signals, steps) in (0usize..4, 0usize..400),
         (count, rows, columns) in (0usize..5, 1usize..7, 1usize..9),
-        pieces in 1usize..5,
+        chunks in 1usize..5,
         seed: u32,
     ) {
         let (grid_heads, step_heads) = (heads(&small_grids()), heads(&small_steps()));
         let stacks = npy(ElementType::U8, false, &[signals, steps, 5], indices(signals * steps * 5, 5, 10, seed));
         let grids = npy(ElementType::U8, false, &[count, rows, columns], indices(count * rows * columns, 4, 37, seed));
         for (model, original, codes) in [(grid_heads, grids, vq()), (step_heads, stacks, rvq(false))] {
-            let encode_options = EncodeOptions { verify: false, ..options(&model, pieces) };
-            let file = encode_codes(&original, &codes, &encode_options).expect("encodes").bytes;
+            let codes = cut(&codes, chunks);
+            let file = encode_codes(&original, &codes, &options(&model).verify(false)).expect("encodes").bytes;
             prop_assert!(decode(&file, &decode_options(&model)).expect("decodes") == original);
         }
     }

@@ -1,18 +1,22 @@
-//! Real JPEG files, where they are at hand: `LMCODEC_SHARED`, or the folder `shared/data` beside the repository.
+//! Real JPEG files of many kinds come back, below `shared/data`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lmcodec::{DecodeOptions, EncodeOptions, Mode, decode, encode, store};
+use lmcodec_needs::{Need, shared, test};
 
 /// Larger files only take longer.
 const MOST_BYTES: u64 = 60_000;
 /// Every file in this many is coded.
 const ONE_IN: usize = 8;
 
+fn main() -> std::process::ExitCode {
+    lmcodec_needs::run([test("odd_real_files_come_back", &[Need::Shared("jpegs")], odd_real_files_come_back)])
+}
+
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() {
             files(&path, found);
@@ -22,25 +26,18 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
 fn odd_real_files_come_back() {
-    let shared = std::env::var_os("LMCODEC_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
     let mut found = Vec::new();
-    files(&shared.join("jpegs"), &mut found);
+    files(&shared("jpegs"), &mut found);
     found.sort();
-    if found.is_empty() {
-        eprintln!("no photos at hand: nothing tested");
-        return;
-    }
-    let options = EncodeOptions { verify: false, ..EncodeOptions::default() };
+    let options = EncodeOptions::new().verify(false);
     let (mut modelled, mut stored) = (0, 0);
     for path in found.iter().step_by(ONE_IN) {
         let original = fs::read(path).expect("reads");
         let encoded = encode(&original, &options).or_else(|_| store(&original, "no image", &options)).expect("stores");
-        match encoded.mode {
-            Mode::Modelled => modelled += 1,
+        match encoded.summary.mode {
             Mode::Stored { .. } => stored += 1,
+            _ => modelled += 1,
         }
         let decoded = decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes");
         assert!(decoded == original, "{}", path.display());

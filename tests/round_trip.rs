@@ -15,8 +15,8 @@ use synthetic::{decode_options, encode_options, jpeg_file, jpeg_files, model};
 fn every_kind_of_jpeg_file_round_trips_modelled() {
     for (name, original) in jpeg_files() {
         let encoded = encode(&original, &encode_options()).expect(name);
-        assert_eq!(encoded.mode, Mode::Modelled, "{name}");
-        assert_eq!(encoded.original_bytes, original.len());
+        assert_eq!(encoded.summary.mode, Mode::Modelled, "{name}");
+        assert_eq!(encoded.summary.original_bytes, original.len() as u64);
         assert_eq!(decode(&encoded.bytes, &decode_options()).expect(name), original, "{name}");
         verify(&encoded.bytes, Some(&original), &decode_options()).expect(name);
     }
@@ -26,8 +26,8 @@ fn every_kind_of_jpeg_file_round_trips_modelled() {
 fn the_embedded_model_makes_files_smaller() {
     let original = jpeg_file(160, 120, 3, &Default::default());
     let encoded = encode(&original, &EncodeOptions::default()).expect("encodes");
-    assert_eq!(encoded.mode, Mode::Modelled);
-    assert_eq!(encoded.model.as_deref(), Some("default"));
+    assert_eq!(encoded.summary.mode, Mode::Modelled);
+    assert_eq!(encoded.summary.model.as_deref(), Some("default"));
     assert!(encoded.bytes.len() < original.len(), "{} of {}", encoded.bytes.len(), original.len());
     assert_eq!(decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes"), original);
 }
@@ -36,8 +36,8 @@ fn the_embedded_model_makes_files_smaller() {
 fn every_effort_round_trips_and_the_file_says_which_it_was() {
     let original = jpeg_file(160, 120, 3, &Default::default());
     let mut sizes = Vec::new();
-    for effort in Effort::ALL {
-        let options = EncodeOptions { effort, always_model: true, ..EncodeOptions::default() };
+    for &effort in Effort::ALL {
+        let options = EncodeOptions::new().effort(effort).always_model(true);
         let encoded = encode(&original, &options).expect("encodes").bytes;
         assert!(decode(&encoded, &DecodeOptions::default()).expect("decodes") == original, "{effort}");
         let about = inspect(&encoded, &DecodeOptions::default()).expect("inspects").jpeg.expect("a JPEG file");
@@ -76,7 +76,7 @@ fn segments_follow_the_rows_of_mcus() {
         let original = jpeg_file(20, 200, channels, &Default::default());
         for rows in [1, 2, 3, 7, 64] {
             let mut options = encode_options();
-            options.segment_rows = NonZeroUsize::new(rows).expect("not zero");
+            options.segment_rows = NonZeroUsize::new(rows);
             let bytes = encode(&original, &options).expect("encodes").bytes;
             let segments = inspect(&bytes, &decode_options()).expect("reads").segments;
             let mut next = 0;
@@ -99,7 +99,7 @@ fn what_cannot_be_modelled_is_stored() {
     arithmetic[frame + 1] = 0xC9;
     for original in [vec![0xFF, 0xD8], vec![0xFF, 0xD8, 0xFF], plain[..40].to_vec(), arithmetic] {
         let encoded = encode(&original, &EncodeOptions::default()).expect("stores");
-        assert!(matches!(&encoded.mode, Mode::Stored { reason } if !reason.is_empty()));
+        assert!(matches!(&encoded.summary.mode, Mode::Stored { reason } if !reason.to_string().is_empty()));
         assert!(encoded.bytes.len() <= original.len() + 32);
         assert_eq!(decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes"), original);
     }
@@ -109,9 +109,13 @@ fn what_cannot_be_modelled_is_stored() {
 fn a_file_that_would_grow_is_stored() {
     let original = jpeg_file(256, 256, 3, &Default::default());
     // A random model compresses nothing, unless it is refined.
-    let options = EncodeOptions { effort: Effort::Fast, model: Some(model()), ..EncodeOptions::default() };
+    let options = EncodeOptions::new().effort(Effort::Fast).model(model());
     let encoded = encode(&original, &options).expect("stores");
-    assert!(matches!(&encoded.mode, Mode::Stored { reason } if reason.contains("no fewer")), "{:?}", encoded.mode);
+    assert!(
+        matches!(&encoded.summary.mode, Mode::Stored { reason } if reason.to_string().contains("no fewer")),
+        "{:?}",
+        encoded.summary.mode
+    );
     assert_eq!(decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes"), original);
 }
 

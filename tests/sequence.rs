@@ -6,9 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use lmcodec::container::Header;
-use lmcodec::segments::SegmentPlace;
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, Model, ModelRegistry, decode, encode,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, Model, SegmentPlace, decode, encode,
     encode_codes, inspect, salvage,
 };
 use lmcodec_codecs::codes::ElementType;
@@ -23,14 +22,12 @@ fn model(arrangement: &FlatArrangement) -> Arc<Model> {
 }
 
 fn options(model: &Arc<Model>) -> EncodeOptions {
-    let segment_chunks = std::num::NonZeroUsize::new(3);
-    EncodeOptions { model: Some(Arc::clone(model)), always_model: true, segment_chunks, ..EncodeOptions::default() }
+    // Of a gray picture 40 samples wide these are 640 coefficients, so 3 chunks of 256.
+    EncodeOptions::new().model(Arc::clone(model)).always_model(true).segment_rows(2)
 }
 
 fn decode_options(model: &Arc<Model>) -> DecodeOptions {
-    let mut models = ModelRegistry::new();
-    models.add(Arc::clone(model));
-    DecodeOptions { models, ..DecodeOptions::default() }
+    DecodeOptions::new().model(Arc::clone(model))
 }
 
 fn all(scan: Scan) -> FlatArrangement {
@@ -43,9 +40,13 @@ fn jpeg_files_round_trip_in_every_scan() {
     for scan in Scan::ALL {
         let model = model(&all(scan));
         let encoded = encode(&original, &options(&model)).expect("encodes");
-        assert_eq!((encoded.mode, encoded.model.as_deref()), (Mode::Modelled, Some("tiny")), "{scan:?}");
+        assert_eq!(
+            (encoded.summary.mode, encoded.summary.model.as_deref()),
+            (Mode::Modelled, Some("tiny")),
+            "{scan:?}"
+        );
         // 2·(48 · 32) samples in 4:2:0, padded to whole MCUs.
-        assert_eq!(encoded.symbols, Some(48 * 32 * 3 / 2));
+        assert_eq!(encoded.summary.symbols, Some(48 * 32 * 3 / 2));
         assert!(decode(&encoded.bytes, &decode_options(&model)).expect("decodes") == original, "{scan:?}");
     }
     let luma = model(&FlatArrangement::jpeg(Scan::BlockZigzag, Components::Luma, 256));
@@ -67,7 +68,8 @@ fn codes_round_trip() {
         (&rvq, CodesMedium::Rvq { layers_first: true }, order(LayerOrder::Interleaved)),
     ] {
         let model = model(&arrangement);
-        let file = encode_codes(original, &CodesOptions::new(medium), &options(&model)).expect("encodes").bytes;
+        let codes = CodesOptions::new(medium).segment_codes(3 * 256);
+        let file = encode_codes(original, &codes, &options(&model)).expect("encodes").bytes;
         assert!(decode(&file, &decode_options(&model)).expect("decodes") == *original);
         let about = inspect(&file, &DecodeOptions::default()).expect("inspects").codes.expect("codes");
         assert_eq!(about.model, format!("{} tiny", model.id()));
@@ -101,7 +103,7 @@ fn damage_is_located_and_the_rest_is_salvaged() {
     damaged[start + header.payloads[0].length] ^= 1;
     let salvaged = salvage(&damaged, &decode_options(&model)).expect("salvages");
     assert_eq!(salvaged.faults[0].place, SegmentPlace::Chunks(3..4));
-    image::load_from_memory(&salvaged.bytes).expect("an image");
+    lmcodec_codecs::jpeg::parse(&salvaged.bytes, &Default::default()).expect("an image");
 }
 
 #[test]

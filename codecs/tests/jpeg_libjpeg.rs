@@ -1,21 +1,25 @@
-//! Differential tests against libjpeg's cjpeg and jpegtran (package libjpeg-turbo-progs); they
-//! say so and pass where these tools are not installed.
+//! Differential tests against libjpeg's cjpeg and jpegtran (package libjpeg-turbo-progs).
 
 mod synthetic;
 
 use lmcodec_codecs::jpeg::{EncodeOptions, Limits, PixelFormat, Subsampling, encode_planes, parse, write};
+use lmcodec_needs::{Need, test};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use synthetic::{photo_like, side_bytes};
 
-/// Runs a tool with `input` on its standard input; `None` where it is not installed.
-fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+fn main() -> std::process::ExitCode {
+    lmcodec_needs::run([
+        test("our_files_are_those_of_cjpeg", &[Need::Program("cjpeg")], our_files_are_those_of_cjpeg),
+        test("jpegtran_transcodes_round_trip", &[Need::Program("jpegtran")], jpegtran_transcodes_round_trip),
+    ])
+}
+
+/// Runs a tool with `input` on its standard input.
+fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let child =
         Command::new(tool).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let Ok(mut child) = child else {
-        println!("skipped: {tool} is not installed");
-        return None;
-    };
+    let mut child = child.unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let feeder = std::thread::spawn(move || stdin.write_all(&input).unwrap());
@@ -23,7 +27,7 @@ fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     feeder.join().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{tool} {arguments:?}: {message}");
-    Some(output.stdout)
+    output.stdout
 }
 
 fn pnm(pixels: &[u8], width: u32, height: u32, format: PixelFormat) -> Vec<u8> {
@@ -32,7 +36,6 @@ fn pnm(pixels: &[u8], width: u32, height: u32, format: PixelFormat) -> Vec<u8> {
     [header.as_bytes(), pixels].concat()
 }
 
-#[test]
 fn our_files_are_those_of_cjpeg() {
     let sizes = [(1, 1), (8, 8), (17, 9), (64, 48), (131, 77), (16, 33)];
     let samplings = [
@@ -69,9 +72,7 @@ fn our_files_are_those_of_cjpeg() {
                         arguments.push("-grayscale");
                     }
                     let input = pnm(&pixels, width, height, format);
-                    let Some(theirs) = run("cjpeg", &arguments, &input) else {
-                        return;
-                    };
+                    let theirs = run("cjpeg", &arguments, &input);
                     assert_eq!(ours, theirs, "{width}x{height} {arguments:?}");
                     let parsed = parse(&theirs, &Limits::default()).unwrap();
                     assert!(parsed == image, "{width}x{height} {arguments:?}");
@@ -83,7 +84,6 @@ fn our_files_are_those_of_cjpeg() {
     }
 }
 
-#[test]
 fn jpegtran_transcodes_round_trip() {
     for (width, height) in [(67, 45), (200, 130)] {
         for subsampling in [Subsampling::S444, Subsampling::S420] {
@@ -100,9 +100,7 @@ fn jpegtran_transcodes_round_trip() {
                 &["-rotate", "90", "-progressive"],
                 &["-grayscale"],
             ] {
-                let Some(theirs) = run("jpegtran", arguments, &source) else {
-                    return;
-                };
+                let theirs = run("jpegtran", arguments, &source);
                 let parsed = parse(&theirs, &Limits::default()).unwrap();
                 assert_eq!(write(&parsed).unwrap(), theirs, "{arguments:?}");
                 let size = side_bytes(&parsed);

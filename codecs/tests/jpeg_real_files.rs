@@ -1,26 +1,22 @@
-//! Byte-exact round trips over real files: the folder `data` of `LMCODEC_SHARED` (default
-//! `../shared` beside the workspace). Says so and passes where the folder is missing.
+//! Byte-exact round trips over real files, below `shared/data`.
 
+mod oracle;
 mod synthetic;
 
 use lmcodec_codecs::jpeg::{JpegError, Limits, parse, write};
+use lmcodec_needs::{Need, shared, test};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use synthetic::side_bytes;
 
-fn data(folder: &str) -> Option<PathBuf> {
-    let shared = match std::env::var_os("LMCODEC_SHARED") {
-        Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-    };
-    let path = shared.join("data").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {} is missing (set LMCODEC_SHARED)", path.display());
-    None
+fn main() -> std::process::ExitCode {
+    lmcodec_needs::run([
+        test("odd_files", &[Need::Shared("jpegs")], odd_files),
+        test("training_photos", &[Need::Shared("train")], training_photos),
+        test("pixels_are_those_of_another_decoder", &[Need::Shared("jpegs")], pixels_are_those_of_another_decoder),
+    ])
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -92,20 +88,29 @@ fn survey(folder: &Path) -> usize {
     count
 }
 
-#[test]
 fn odd_files() {
-    let Some(folder) = data("jpegs") else { return };
     for (name, least) in [("camera", 6), ("exif", 74), ("libjpeg_turbo", 2), ("decoder_tests", 144)] {
-        let path = folder.join(name);
-        if path.is_dir() {
-            let modelled = survey(&path);
-            assert!(modelled >= least, "{name}: {modelled} modelled");
-        }
+        let modelled = survey(&shared("jpegs").join(name));
+        assert!(modelled >= least, "{name}: {modelled} modelled");
     }
 }
 
-#[test]
 fn training_photos() {
-    let Some(folder) = data("train") else { return };
-    assert!(survey(&folder) >= 766);
+    assert!(survey(&shared("train")) >= 766);
+}
+
+/// Whole files of cameras and programs.
+fn pixels_are_those_of_another_decoder() {
+    let mut files = Vec::new();
+    ["camera", "exif"].iter().for_each(|name| collect(&shared("jpegs").join(name), &mut files));
+    let mut compared = 0;
+    for path in &files {
+        let bytes = std::fs::read(path).unwrap();
+        let Ok(image) = parse(&bytes, &Limits::default()) else { continue };
+        if [1, 3].contains(&image.components.len()) {
+            compared += usize::from(oracle::assert_same_image(&bytes, &image, &path.display().to_string()).is_ok());
+        }
+    }
+    println!("{compared} of {} files compared", files.len());
+    assert!(compared >= 70);
 }

@@ -279,7 +279,8 @@ fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 
 #[test]
 fn damaged_files_never_come_back_wrong() {
-    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.max_pixels = 1 << 20;
     let mut numbers = Numbers::new(11);
     let (mut modelled, mut stored) = (0, 0);
     for original in small_files() {
@@ -305,7 +306,8 @@ fn damaged_files_never_come_back_wrong() {
 
 #[test]
 fn damaged_side_information_never_panics() {
-    let limits = Limits { max_pixels: 1 << 16, max_side_bytes: 1 << 20, max_scans: 12, ..Limits::default() };
+    let mut limits = Limits::default();
+    (limits.max_pixels, limits.max_side_bytes, limits.max_scans) = (1 << 16, 1 << 20, 12);
     let mut numbers = Numbers::new(12);
     let mut sides: Vec<Vec<u8>> = Vec::new();
     for bytes in small_files() {

@@ -11,7 +11,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-use crate::survey::{AnomalyKind, Fault};
+use crate::anomaly::{AnomalyKind, Fault};
 
 /// Longer recordings are refused before they are decoded: 2^28 samples of all channels, 1 GiB.
 pub const MAX_SAMPLES: u64 = 1 << 28;
@@ -23,6 +23,8 @@ pub struct Audio {
     pub sample_rate: u32,
     /// Channels, 1 and up.
     pub channels: u32,
+    /// Bits of an integer sample as it is stored; none for floats.
+    pub bits: Option<u32>,
     /// Interleaved samples; integers of up to 24 bits are exact, full scale is −1 to 1.
     pub samples: Vec<f32>,
 }
@@ -69,14 +71,16 @@ fn wav(bytes: &[u8]) -> Result<Audio, Fault> {
             format!("{stated} samples stated, {} bytes there", bytes.len()),
         ));
     }
-    let samples: Result<Vec<f32>, _> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
+    let (bits, samples): (_, Result<Vec<f32>, _>) = match spec.sample_format {
+        hound::SampleFormat::Float => (None, reader.samples::<f32>().collect()),
         hound::SampleFormat::Int => {
             let full = 2f64.powi(i32::from(spec.bits_per_sample) - 1);
-            reader.samples::<i32>().map(|s| s.map(|s| (f64::from(s) / full) as f32)).collect()
+            let samples = reader.samples::<i32>().map(|s| s.map(|s| (f64::from(s) / full) as f32)).collect();
+            (Some(u32::from(spec.bits_per_sample)), samples)
         }
     };
-    Ok(Audio { sample_rate: spec.sample_rate, channels: u32::from(spec.channels), samples: samples.map_err(fault)? })
+    let (sample_rate, channels) = (spec.sample_rate, u32::from(spec.channels));
+    Ok(Audio { sample_rate, channels, bits, samples: samples.map_err(fault)? })
 }
 
 fn flac(bytes: Vec<u8>) -> Result<Audio, Fault> {
@@ -96,6 +100,7 @@ fn flac(bytes: Vec<u8>) -> Result<Audio, Fault> {
     let parameters =
         track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| missing("stream information"))?;
     let sample_rate = parameters.sample_rate.ok_or_else(|| missing("sample rate"))?;
+    let bits = parameters.bits_per_sample;
     let channels = parameters.channels.as_ref().map_or(0, |c| c.count()) as u32;
     if channels == 0 {
         return Err(missing("channels"));
@@ -124,7 +129,7 @@ fn flac(bytes: Vec<u8>) -> Result<Audio, Fault> {
             "the decoded samples do not have the MD5 that the header states",
         ));
     }
-    Ok(Audio { sample_rate, channels, samples })
+    Ok(Audio { sample_rate, channels, bits, samples })
 }
 
 impl Audio {
@@ -198,7 +203,7 @@ mod tests {
     fn sixteen_bit_samples_come_back() {
         let samples: Vec<i16> = (-32768..32767).step_by(37).map(|s| s as i16).collect();
         let audio = decode(wav_file(16000, 1, &samples)).expect("decodes");
-        assert_eq!((audio.sample_rate, audio.channels), (16000, 1));
+        assert_eq!((audio.sample_rate, audio.channels, audio.bits), (16000, 1, Some(16)));
         assert_eq!(to_i16(&audio.mono(16000).expect("mono")), samples);
     }
 

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use lmcodec_codecs::codes::{self, CodesError};
 
+use crate::anomaly::{AnomalyKind, Fault};
 use crate::digest::codes_sha256;
 use crate::manifest::ManifestEntry;
-use crate::survey::{AnomalyKind, Fault};
 
 /// Arrays of more codes are refused before memory is allocated.
 pub const MAX_CODES: u64 = 1 << 28;
 
 /// An array of codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodeArray {
+pub struct NpyCodes {
     /// Its dimensions, outermost first.
     pub dimensions: Vec<u32>,
     /// The codes in C order.
@@ -24,7 +24,7 @@ pub struct CodeArray {
 ///
 /// # Errors
 /// A [`Fault`] that says what is wrong with the file.
-pub fn read_npy(bytes: &[u8]) -> Result<CodeArray, Fault> {
+pub fn read_npy(bytes: &[u8]) -> Result<NpyCodes, Fault> {
     let undecodable = |error: CodesError| Fault::new(AnomalyKind::Undecodable, error.to_string());
     if bytes.is_empty() {
         return Err(Fault::new(AnomalyKind::Empty, "the file has no bytes"));
@@ -45,10 +45,10 @@ pub fn read_npy(bytes: &[u8]) -> Result<CodeArray, Fault> {
         return Err(Fault::new(AnomalyKind::Truncated, message));
     }
     let codes = codes::wide_codes(bytes, &header).map_err(undecodable)?;
-    Ok(CodeArray { dimensions: shape.iter().map(|&d| d as u32).collect(), codes })
+    Ok(NpyCodes { dimensions: shape.iter().map(|&d| d as u32).collect(), codes })
 }
 
-impl CodeArray {
+impl NpyCodes {
     /// The steps `first..first + count` of the outermost dimension.
     #[must_use]
     pub fn steps(&self, first: u64, count: u64) -> Option<Self> {
@@ -68,7 +68,7 @@ impl CodeArray {
 ///
 /// # Errors
 /// A [`Fault`] about the table.
-pub fn entries(file: &ManifestEntry, array: &CodeArray, table: Option<&str>) -> Result<Vec<ManifestEntry>, Fault> {
+pub fn entries(file: &ManifestEntry, array: &NpyCodes, table: Option<&str>) -> Result<Vec<ManifestEntry>, Fault> {
     let cut = |first: u64, count: u64| {
         let piece = array.steps(first, count)?;
         Some(ManifestEntry {

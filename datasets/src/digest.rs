@@ -7,14 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::DatasetError;
 
-/// Lower-case hexadecimal digits of some bytes.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// SHA-256 of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// SHA-256 and length of a file, read in pieces.
@@ -28,7 +23,7 @@ pub fn sha256_file(path: &Path) -> Result<(String, u64), DatasetError> {
     let mut bytes = 0u64;
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok((hex(&hasher.finalize()), bytes)),
+            Ok(0) => return Ok((format!("{:x}", hasher.finalize()), bytes)),
             Ok(n) => {
                 hasher.update(&buffer[..n]);
                 bytes += n as u64;
@@ -47,7 +42,7 @@ pub fn pixels_sha256(pixels: &image::RgbImage) -> String {
     hasher.update(pixels.width().to_le_bytes());
     hasher.update(pixels.height().to_le_bytes());
     hasher.update(pixels.as_raw());
-    hex(&hasher.finalize())
+    format!("{:x}", hasher.finalize())
 }
 
 /// SHA-256 of decoded audio: sample rate, channels (u32, little-endian), then the interleaved samples as little-endian `f32`.
@@ -59,7 +54,7 @@ pub fn samples_sha256(rate: u32, channels: u32, samples: &[f32]) -> String {
     for piece in samples.chunks(4096) {
         hasher.update(piece.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>());
     }
-    hex(&hasher.finalize())
+    format!("{:x}", hasher.finalize())
 }
 
 /// SHA-256 of an array of codes: its dimensions and values as little-endian `u32`.
@@ -70,5 +65,5 @@ pub fn codes_sha256(shape: &[u32], codes: &[u32]) -> String {
     for piece in [shape].into_iter().chain(codes.chunks(4096)) {
         hasher.update(piece.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>());
     }
-    hex(&hasher.finalize())
+    format!("{:x}", hasher.finalize())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a data set as a whole. Faults of single files are [`crate::survey::Anomaly`]s instead.
+//! What can go wrong with a data set as a whole. Faults of single files are [`crate::anomaly::Anomaly`]s instead.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ pub enum DatasetError {
     },
     /// An option that makes no sense, alone or with this data.
     #[error("{0}")]
-    Option(String),
+    InvalidOption(String),
     /// The output folder holds a preparation with other inputs or options.
     #[error(
         "{folder}: holds a preparation of other files or with other options (plan {found}, now {expected}); \

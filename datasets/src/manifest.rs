@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
+use crate::anomaly::{Anomaly, portable};
 use crate::difference_hash::DifferenceHash;
 use crate::error::DatasetError;
 use crate::photos::Photo;
 use crate::shape::Shape;
 use crate::splits::{Split, SplitRatios};
-use crate::survey::Anomaly;
 
 /// A list of files with their hashes and splits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,11 +129,6 @@ impl ManifestEntry {
     }
 }
 
-/// A relative path with `/` on every system.
-pub(crate) fn portable(path: &Path) -> String {
-    path.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
 impl Manifest {
     /// The manifest of decoded photos, split by the hash of their bytes.
     pub fn of(photos: &[Photo], source: &str, licence: &str, validation_one_in: u32) -> Self {
@@ -161,7 +155,7 @@ impl Manifest {
     pub fn save(&self, path: &Path) -> Result<(), DatasetError> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|e| DatasetError::Manifest { path: path.into(), message: e.to_string() })?;
-        atomic::write(path, (json + "\n").as_bytes())
+        lmcodec_files::write(path, (json + "\n").as_bytes()).map_err(DatasetError::io(path))
     }
 
     /// Reads a manifest.

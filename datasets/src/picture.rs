@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{ImageDecoder, ImageReader, RgbImage};
 
-use crate::survey::{AnomalyKind, Fault};
+use crate::anomaly::{AnomalyKind, Fault};
 
 /// Pictures of more pixels are refused before they are decoded: 2^28, 768 MiB of RGB.
 pub const MAX_PIXELS: u64 = 1 << 28;

@@ -14,7 +14,7 @@ use lmcodec_codecs::jpeg::Subsampling;
 use crate::digest::sha256;
 use crate::error::DatasetError;
 use crate::manifest::{Manifest, ManifestEntry};
-use crate::shape::{Medium, Shape};
+use crate::shape::{ItemKind, Shape};
 use crate::splits::Split;
 
 /// Number of crops in "Large Language Models as entropy models for transform coding", section 4.1.
@@ -90,7 +90,7 @@ pub enum SampleFormat {
 /// What rows hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "content", rename_all = "lowercase")]
-pub enum Content {
+pub enum RowContent {
     /// Quantized DCT coefficients of pictures.
     Coefficients {
         /// Which pieces of pictures.
@@ -116,7 +116,7 @@ pub enum Content {
 pub struct Recipe {
     /// What rows hold.
     #[serde(flatten)]
-    pub content: Content,
+    pub content: RowContent,
     /// Splits that are prepared; each has its own shards.
     pub splits: Vec<Split>,
     /// Decides crops and orders.
@@ -130,22 +130,22 @@ impl Recipe {
     #[must_use]
     pub fn default_for(shape: Shape) -> Self {
         let (content, rows_per_shard) = match shape.medium() {
-            Medium::Image => (
-                Content::Coefficients {
+            ItemKind::Image => (
+                RowContent::Coefficients {
                     pieces: Pieces::Crops { count: PAPER_CROPS, size: PAPER_CROP_SIZE, scale: (0.5, 0.85) },
                     qualities: PAPER_QUALITIES.to_vec(),
                     sampling: Sampling::Luma,
                 },
                 512,
             ),
-            Medium::Speech => (Content::Speech { sample_rate: 16_000, format: SampleFormat::I16 }, 256),
-            Medium::Codes => (Content::Codes, 1024),
+            ItemKind::Speech => (RowContent::Speech { sample_rate: 16_000, format: SampleFormat::I16 }, 256),
+            ItemKind::Codes => (RowContent::Codes, 1024),
         };
         Self { content, splits: vec![Split::Train], seed: 1, rows_per_shard }
     }
 
     fn check(&self) -> Result<(), DatasetError> {
-        let fault = |message: String| Err(DatasetError::Option(message));
+        let fault = |message: String| Err(DatasetError::InvalidOption(message));
         if !(1..=1 << 20).contains(&self.rows_per_shard) {
             return fault(format!("{} rows a shard; 1 to {} are allowed", self.rows_per_shard, 1 << 20));
         }
@@ -153,7 +153,7 @@ impl Recipe {
             return fault("splits to prepare: one or more of train, validation, test".into());
         }
         match &self.content {
-            Content::Coefficients { pieces, qualities, .. } => {
+            RowContent::Coefficients { pieces, qualities, .. } => {
                 let mut sorted = qualities.clone();
                 sorted.sort_unstable();
                 sorted.dedup();
@@ -172,10 +172,10 @@ impl Recipe {
                     }
                 }
             }
-            Content::Speech { sample_rate, .. } if !(1000..=768_000).contains(sample_rate) => {
+            RowContent::Speech { sample_rate, .. } if !(1000..=768_000).contains(sample_rate) => {
                 return fault(format!("a sample rate of {sample_rate} Hz; 1000 to 768000 are allowed"));
             }
-            Content::Speech { .. } | Content::Codes => {}
+            RowContent::Speech { .. } | RowContent::Codes => {}
         }
         Ok(())
     }
@@ -245,16 +245,18 @@ pub struct Plan {
 /// Draws the rows.
 ///
 /// # Errors
-/// [`DatasetError::Option`] for a recipe that makes no sense, fits another medium, or leaves no rows.
+/// [`DatasetError::InvalidOption`] for a recipe that makes no sense, fits another medium, or leaves no rows.
 pub fn draw(manifest: &Manifest, recipe: &Recipe) -> Result<Plan, DatasetError> {
     recipe.check()?;
     let medium = match recipe.content {
-        Content::Coefficients { .. } => Medium::Image,
-        Content::Speech { .. } => Medium::Speech,
-        Content::Codes => Medium::Codes,
+        RowContent::Coefficients { .. } => ItemKind::Image,
+        RowContent::Speech { .. } => ItemKind::Speech,
+        RowContent::Codes => ItemKind::Codes,
     };
     if let Some(shape) = manifest.shape.filter(|s| s.medium() != medium) {
-        return Err(DatasetError::Option(format!("shape {shape} cannot be prepared as {medium:?}").to_lowercase()));
+        return Err(DatasetError::InvalidOption(
+            format!("shape {shape} cannot be prepared as {medium:?}").to_lowercase(),
+        ));
     }
     let mut too_small = Vec::new();
     let mut members: Vec<usize> = (0..manifest.files.len())
@@ -269,7 +271,7 @@ pub fn draw(manifest: &Manifest, recipe: &Recipe) -> Result<Plan, DatasetError> 
         .collect();
     if members.is_empty() {
         let splits: Vec<String> = recipe.splits.iter().map(ToString::to_string).collect();
-        return Err(DatasetError::Option(format!(
+        return Err(DatasetError::InvalidOption(format!(
             "nothing to prepare: of {} files, none is in split {} and large enough ({} are too small)",
             manifest.files.len(),
             splits.join(" or "),
@@ -280,7 +282,7 @@ pub fn draw(manifest: &Manifest, recipe: &Recipe) -> Result<Plan, DatasetError> 
     members.sort_by_cached_key(|&i| content_key(recipe.seed, &manifest.files[i], 0));
     let pieces = pieces(manifest, recipe, &members);
     let qualities: Vec<Option<u8>> = match &recipe.content {
-        Content::Coefficients { qualities, .. } => qualities.iter().map(|&q| Some(q)).collect(),
+        RowContent::Coefficients { qualities, .. } => qualities.iter().map(|&q| Some(q)).collect(),
         _ => vec![None],
     };
     let mut by_split: Vec<Vec<Piece>> = Vec::new();
@@ -292,7 +294,7 @@ pub fn draw(manifest: &Manifest, recipe: &Recipe) -> Result<Plan, DatasetError> 
     for mut pieces in by_split {
         // Neighbours in this order share pictures; inside a shard they are mixed.
         for shard in pieces.chunks_mut(recipe.rows_per_shard) {
-            if !matches!(recipe.content, Content::Codes) {
+            if !matches!(recipe.content, RowContent::Codes) {
                 shard.shuffle(&mut rng);
             }
         }
@@ -337,8 +339,8 @@ struct Piece {
     scale: Option<f64>,
 }
 
-fn fits(entry: &ManifestEntry, content: &Content) -> bool {
-    let (Content::Coefficients { pieces, .. }, Some((width, height))) = (content, entry.size) else { return true };
+fn fits(entry: &ManifestEntry, content: &RowContent) -> bool {
+    let (RowContent::Coefficients { pieces, .. }, Some((width, height))) = (content, entry.size) else { return true };
     match *pieces {
         Pieces::Whole => width <= 65535 && height <= 65535,
         Pieces::Crops { size, .. } => width.min(height) >= size,
@@ -361,7 +363,7 @@ fn pieces(manifest: &Manifest, recipe: &Recipe, members: &[usize]) -> Vec<Piece>
         let size = manifest.files[entry].size;
         Piece { entry, region: size.map(|(width, height)| Region { x: 0, y: 0, width, height }), scale: None }
     };
-    let Content::Coefficients { pieces: Pieces::Crops { count, size, scale }, .. } = recipe.content else {
+    let RowContent::Coefficients { pieces: Pieces::Crops { count, size, scale }, .. } = recipe.content else {
         return members.iter().map(|&i| whole(i)).collect();
     };
     let (each, more) = (count / members.len(), count % members.len());
@@ -423,9 +425,9 @@ mod tests {
 
     fn recipe(count: usize, size: u32, rows_per_shard: usize) -> Recipe {
         let Recipe { content, splits, seed, .. } = Recipe::default_for(Shape::Images);
-        let Content::Coefficients { qualities, sampling, .. } = content else { panic!("pictures") };
+        let RowContent::Coefficients { qualities, sampling, .. } = content else { panic!("pictures") };
         let pieces = Pieces::Crops { count, size, scale: (0.5, 0.85) };
-        Recipe { content: Content::Coefficients { pieces, qualities, sampling }, splits, seed, rows_per_shard }
+        Recipe { content: RowContent::Coefficients { pieces, qualities, sampling }, splits, seed, rows_per_shard }
     }
 
     #[test]
@@ -472,7 +474,7 @@ mod tests {
             draw(&manifest, &Recipe::default_for(Shape::LjSpeech)).expect_err("medium").to_string().contains("speech")
         );
         let mut twice = recipe(5, 256, 8);
-        if let Content::Coefficients { qualities, .. } = &mut twice.content {
+        if let RowContent::Coefficients { qualities, .. } = &mut twice.content {
             *qualities = vec![50, 50];
         }
         assert!(draw(&manifest, &twice).is_err());

@@ -8,11 +8,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::atomic;
 use crate::digest::{sha256, sha256_file};
 use crate::error::DatasetError;
 use crate::manifest::Manifest;
-use crate::plan::{Content, Plan, PlannedShard, Recipe, draw, plan_sha256};
+use crate::plan::{Plan, PlannedShard, Recipe, RowContent, draw, plan_sha256};
 use crate::rows::make;
 use crate::shards::{FORMAT, INDEX, Latents, MANIFEST, ROWS, ShardEntry, ShardIndex, VERSION, encode};
 
@@ -33,7 +32,7 @@ pub struct Prepared {
 /// their number.
 ///
 /// # Errors
-/// [`DatasetError::Option`] for a recipe that makes no sense, or an output folder with other things in it;
+/// [`DatasetError::InvalidOption`] for a recipe that makes no sense, or an output folder with other things in it;
 /// [`DatasetError::OtherPreparation`]; [`DatasetError::Changed`] for a file that is not the manifest's; [`DatasetError::Io`].
 /// What was finished before stays.
 pub fn prepare(
@@ -66,7 +65,7 @@ pub fn prepare(
     {
         let path = out.join(name);
         if !path.is_file() || sha256_file(&path)?.0 != *hash {
-            atomic::write(&path, bytes)?;
+            lmcodec_files::write(&path, bytes).map_err(DatasetError::io(&path))?;
         }
     }
     let kept = finished.len();
@@ -99,7 +98,7 @@ pub fn prepare(
 fn claim(out: &Path, index: &ShardIndex) -> Result<BTreeMap<String, ShardEntry>, DatasetError> {
     std::fs::create_dir_all(out).map_err(DatasetError::io(out))?;
     if !out.join(INDEX).exists() {
-        atomic::sweep(out)?;
+        lmcodec_files::sweep(out).map_err(DatasetError::io(out))?;
         let other = std::fs::read_dir(out).map_err(DatasetError::io(out))?.next();
         if let Some(other) = other.transpose().map_err(DatasetError::io(out))? {
             let message = format!(
@@ -107,7 +106,7 @@ fn claim(out: &Path, index: &ShardIndex) -> Result<BTreeMap<String, ShardEntry>,
                 out.display(),
                 other.file_name().display()
             );
-            return Err(DatasetError::Option(message));
+            return Err(DatasetError::InvalidOption(message));
         }
         return Ok(BTreeMap::new());
     }
@@ -116,7 +115,7 @@ fn claim(out: &Path, index: &ShardIndex) -> Result<BTreeMap<String, ShardEntry>,
         let (found, expected) = (before.plan_sha256, index.plan_sha256.clone());
         return Err(DatasetError::OtherPreparation { folder: out.into(), found, expected });
     }
-    atomic::sweep(out)?;
+    lmcodec_files::sweep(out).map_err(DatasetError::io(out))?;
     let whole: Vec<Option<ShardEntry>> = before
         .shards
         .into_par_iter()
@@ -133,7 +132,7 @@ fn save(out: &Path, index: &ShardIndex) -> Result<(), DatasetError> {
     let path = out.join(INDEX);
     let json = serde_json::to_string_pretty(index)
         .map_err(|e| DatasetError::Manifest { path: path.clone(), message: e.to_string() })?;
-    atomic::write(&path, (json + "\n").as_bytes())
+    lmcodec_files::write(&path, (json + "\n").as_bytes()).map_err(DatasetError::io(&path))
 }
 
 /// Makes shards of the same pieces: every file is opened once for all of them.
@@ -170,7 +169,7 @@ fn shards(
         let path = out.join(&shard.file);
         let facts = facts(recipe, shard, plan_sha256);
         let bytes = encode(&latents, &facts).map_err(|message| DatasetError::Shard { path: path.clone(), message })?;
-        atomic::write(&path, &bytes)?;
+        lmcodec_files::write(&path, &bytes).map_err(DatasetError::io(&path))?;
         entries.push(ShardEntry {
             file: shard.file.clone(),
             sha256: sha256(&bytes),
@@ -191,16 +190,16 @@ fn facts(recipe: &Recipe, shard: &PlannedShard, plan_sha256: &str) -> serde_json
         "format": FORMAT, "version": VERSION, "plan_sha256": plan_sha256, "first_row": shard.first_row, "split": shard.split,
     });
     match &recipe.content {
-        Content::Coefficients { sampling, .. } => {
+        RowContent::Coefficients { sampling, .. } => {
             facts["content"] = "coefficients".into();
             facts["quality"] = shard.quality.into();
             facts["sampling"] = serde_json::json!(sampling);
         }
-        Content::Speech { sample_rate, .. } => {
+        RowContent::Speech { sample_rate, .. } => {
             facts["content"] = "speech".into();
             facts["sample_rate"] = (*sample_rate).into();
         }
-        Content::Codes => facts["content"] = "codes".into(),
+        RowContent::Codes => facts["content"] = "codes".into(),
     }
     facts
 }

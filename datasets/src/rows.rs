@@ -6,34 +6,38 @@ use image::RgbImage;
 use image::imageops::{self, FilterType, crop_imm};
 use lmcodec_codecs::jpeg::{EncodeOptions, PixelFormat, encode_planes};
 
+use crate::anomaly::Fault;
 use crate::digest::{codes_sha256, pixels_sha256, sha256};
 use crate::error::DatasetError;
 use crate::manifest::Manifest;
-use crate::plan::{Content, Pieces, Region, Row, SampleFormat, Sampling};
+use crate::plan::{Pieces, Region, Row, RowContent, SampleFormat, Sampling};
 use crate::shards::{CoefficientPlane, Latents};
-use crate::survey::{Fault, read};
+use crate::survey::read;
 use crate::{audio, codes, picture};
 
 /// Makes the latents of rows of one file: each is `(position, row)`, and comes back with its position. The file is read and
 /// decoded once, every region is cut and scaled once.
 ///
 /// # Errors
-/// [`DatasetError::Changed`] if the file is not the one that the manifest describes; [`DatasetError::Option`] if the rows are
+/// [`DatasetError::Changed`] if the file is not the one that the manifest describes; [`DatasetError::InvalidOption`] if the rows are
 /// of several files, or of none in the manifest.
 pub fn make(
     folder: &Path,
     manifest: &Manifest,
-    content: &Content,
+    content: &RowContent,
     rows: &[(usize, &Row)],
 ) -> Result<Vec<(usize, Latents)>, DatasetError> {
     let entry_of = |row: &Row| {
         let entry = manifest.files.get(row.entry).filter(|e| e.path == row.path);
-        entry.ok_or_else(|| DatasetError::Option(format!("row {} is of no file in the manifest", row.row)))
+        entry.ok_or_else(|| DatasetError::InvalidOption(format!("row {} is of no file in the manifest", row.row)))
     };
     let Some((_, first)) = rows.first() else { return Ok(Vec::new()) };
     let entry = entry_of(first)?;
     if let Some((_, other)) = rows.iter().find(|(_, row)| row.path != first.path) {
-        return Err(DatasetError::Option(format!("rows {} and {} are of different files", first.row, other.row)));
+        return Err(DatasetError::InvalidOption(format!(
+            "rows {} and {} are of different files",
+            first.row, other.row
+        )));
     }
     let path = entry.below(folder);
     let fault = |fault: Fault| DatasetError::Changed { path: path.clone(), message: fault.message };
@@ -44,7 +48,7 @@ pub fn make(
         return Err(changed(format!("SHA-256 {found}, {} in the manifest", entry.sha256)));
     }
     match content {
-        Content::Coefficients { pieces, sampling, .. } => {
+        RowContent::Coefficients { pieces, sampling, .. } => {
             let pixels = picture::decode(&bytes).map_err(fault)?;
             // Another version of a decoder may give other pixels, and so another split.
             let decoded = pixels_sha256(&pixels);
@@ -68,7 +72,7 @@ pub fn make(
             }
             Ok(made)
         }
-        Content::Speech { sample_rate, format } => {
+        RowContent::Speech { sample_rate, format } => {
             let samples = audio::decode(bytes).and_then(|a| a.mono(*sample_rate)).map_err(fault)?;
             let latents = match format {
                 SampleFormat::I16 => Latents::I16(audio::to_i16(&samples)),
@@ -76,7 +80,7 @@ pub fn make(
             };
             Ok(rows.iter().map(|(position, _)| (*position, latents.clone())).collect())
         }
-        Content::Codes => {
+        RowContent::Codes => {
             let array = codes::read_npy(&bytes).map_err(fault)?;
             let mut made = Vec::with_capacity(rows.len());
             for (position, row) in rows {
@@ -84,7 +88,7 @@ pub fn make(
                 let (first, count) = entry.frames.unwrap_or((0, u64::from(array.dimensions[0])));
                 let steps = array.steps(first, count);
                 let steps = steps.ok_or_else(|| changed(format!("has no {count} steps from {first} on")))?;
-                let codes::CodeArray { dimensions, codes } = steps;
+                let codes::NpyCodes { dimensions, codes } = steps;
                 let found = codes_sha256(&dimensions, &codes);
                 if entry.content_sha256.as_ref().is_some_and(|c| *c != found) {
                     return Err(changed(format!("holds other codes (SHA-256 {found})")));

@@ -34,7 +34,7 @@ pub enum Shape {
 /// What the items of a data set are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Medium {
+pub enum ItemKind {
     /// Pictures.
     Image,
     /// Recorded speech.
@@ -73,11 +73,11 @@ impl Shape {
 
     /// What its items are.
     #[must_use]
-    pub fn medium(self) -> Medium {
+    pub fn medium(self) -> ItemKind {
         match self {
-            Self::ImageNet | Self::Kodak | Self::Clic | Self::Div2k | Self::Images => Medium::Image,
-            Self::LibriSpeech | Self::LjSpeech => Medium::Speech,
-            Self::Codes => Medium::Codes,
+            Self::ImageNet | Self::Kodak | Self::Clic | Self::Div2k | Self::Images => ItemKind::Image,
+            Self::LibriSpeech | Self::LjSpeech => ItemKind::Speech,
+            Self::Codes => ItemKind::Codes,
         }
     }
 
@@ -85,9 +85,9 @@ impl Shape {
     #[must_use]
     pub fn takes(self, path: &Path) -> bool {
         let extensions: &[&str] = match self.medium() {
-            Medium::Image => &crate::photos::EXTENSIONS,
-            Medium::Speech => &["flac", "wav"],
-            Medium::Codes => &["npy"],
+            ItemKind::Image => &crate::photos::EXTENSIONS,
+            ItemKind::Speech => &["flac", "wav"],
+            ItemKind::Codes => &["npy"],
         };
         let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
         extension.is_some_and(|e| extensions.contains(&e.as_str()))

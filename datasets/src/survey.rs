@@ -4,82 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::anomaly::{Anomaly, AnomalyKind, Fault};
+use crate::assignment::{Exclusions, assign};
 use crate::difference_hash::DifferenceHash;
 use crate::digest::{pixels_sha256, samples_sha256, sha256};
 use crate::error::DatasetError;
 use crate::listing::{Found, list};
-use crate::manifest::{Manifest, ManifestEntry, portable};
-use crate::shape::{Medium, Shape};
-use crate::splits::{Exclusions, Split, SplitRatios, assign};
+use crate::manifest::{Manifest, ManifestEntry};
+use crate::shape::{ItemKind, Shape};
+use crate::splits::{Split, SplitRatios};
 use crate::{audio, codes, picture};
 
 /// Files of more bytes are not opened.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
-
-/// What kind of oddity a file has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AnomalyKind {
-    /// The file system refuses.
-    Unreadable,
-    /// No bytes, no samples, no codes.
-    Empty,
-    /// The file ends early.
-    Truncated,
-    /// Another format, or damaged.
-    Undecodable,
-    /// Too large to open, or too small for a crop.
-    Size,
-    /// The same decoded content as another file.
-    Copy,
-    /// Not the sample rate of most files, or none that can be converted.
-    SampleRate,
-    /// A speaker that is unknown or contradicts the folder.
-    Speaker,
-    /// Transcripts without recordings or the other way round.
-    Transcript,
-    /// A list with lines that say nothing.
-    List,
-}
-
-/// What is odd about a file, or about the set (path `.`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anomaly {
-    /// Path relative to the folder.
-    pub path: String,
-    /// Its kind.
-    pub kind: AnomalyKind,
-    /// What was found.
-    pub message: String,
-    /// The file is left out for it.
-    pub skipped: bool,
-}
-
-impl Anomaly {
-    /// An oddity for which nothing is left out.
-    pub(crate) fn new(path: &Path, kind: AnomalyKind, message: String) -> Self {
-        let path = if path == Path::new(".") { ".".into() } else { portable(path) };
-        Self { path, kind, message, skipped: false }
-    }
-}
-
-/// Why a file cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Fault {
-    /// Its kind.
-    pub kind: AnomalyKind,
-    /// What was found.
-    pub message: String,
-}
-
-impl Fault {
-    pub(crate) fn new(kind: AnomalyKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
 
 /// What to survey.
 #[derive(Clone, Debug, Default)]
@@ -137,7 +76,7 @@ pub fn survey(
             }
         }
     }
-    if shape.medium() == Medium::Image {
+    if shape.medium() == ItemKind::Image {
         drop_copies(&mut entries, &mut anomalies);
     }
     mixed_rates(&entries, &mut anomalies);
@@ -155,7 +94,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     std::fs::read(path).map_err(fault)
 }
 
-fn open(folder: &Path, item: &Found, medium: Medium) -> Result<Vec<ManifestEntry>, Fault> {
+fn open(folder: &Path, item: &Found, medium: ItemKind) -> Result<Vec<ManifestEntry>, Fault> {
     let path = folder.join(&item.path);
     let bytes = read(&path)?;
     let mut entry = ManifestEntry {
@@ -169,19 +108,19 @@ fn open(folder: &Path, item: &Found, medium: Medium) -> Result<Vec<ManifestEntry
         ..ManifestEntry::new(&item.path, sha256(&bytes))
     };
     match medium {
-        Medium::Image => {
+        ItemKind::Image => {
             let pixels = picture::decode(&bytes)?;
             entry.size = Some(pixels.dimensions());
             entry.content_sha256 = Some(pixels_sha256(&pixels));
             entry.difference_hash = Some(DifferenceHash::of(&pixels));
         }
-        Medium::Speech => {
+        ItemKind::Speech => {
             let audio = audio::decode(bytes)?;
             entry.seconds = Some(audio.seconds());
             entry.sample_rate = Some(audio.sample_rate);
             entry.content_sha256 = Some(samples_sha256(audio.sample_rate, audio.channels, &audio.samples));
         }
-        Medium::Codes => {
+        ItemKind::Codes => {
             let array = codes::read_npy(&bytes)?;
             let table = path.with_extension("tsv");
             let table = if table.is_file() { Some(read(&table)?) } else { None };
@@ -221,7 +160,7 @@ impl Survey {
     /// The manifest of the usable items, with splits.
     ///
     /// # Errors
-    /// [`DatasetError::Option`] if `near_bits` is above 32.
+    /// [`DatasetError::InvalidOption`] if `near_bits` is above 32.
     pub fn manifest(
         &self,
         source: &str,

@@ -7,10 +7,11 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::anomaly::portable;
 use crate::digest::sha256_file;
 use crate::error::DatasetError;
 use crate::listing::list;
-use crate::manifest::{Manifest, portable};
+use crate::manifest::Manifest;
 use crate::photos::find_images;
 use crate::plan::Row;
 use crate::rows::make;

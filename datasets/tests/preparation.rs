@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use folders::*;
 use lmcodec_codecs::jpeg::{EncodeOptions, PixelFormat, Subsampling, encode_planes};
 use lmcodec_datasets::DatasetError;
+use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS};
 use lmcodec_datasets::manifest::Manifest;
-use lmcodec_datasets::plan::{Content, Pieces, Recipe, SampleFormat, Sampling};
+use lmcodec_datasets::plan::{Pieces, Recipe, RowContent, SampleFormat, Sampling};
 use lmcodec_datasets::prepare::{Prepared, prepare};
 use lmcodec_datasets::shape::Shape;
 use lmcodec_datasets::shards::{Latents, ShardIndex, ShardReader, ShardSet};
-use lmcodec_datasets::splits::{Exclusions, NEAR_BITS, Split, SplitRatios};
+use lmcodec_datasets::splits::{Split, SplitRatios};
 use lmcodec_datasets::survey::{SurveyOptions, survey};
 use lmcodec_datasets::verify::{Difference, verify_manifest, verify_prepared};
 use tempfile::TempDir;
@@ -34,7 +35,7 @@ fn manifest(folder: &Path) -> Manifest {
 
 fn crops(sampling: Sampling) -> Recipe {
     let pieces = Pieces::Crops { count: 50, size: 32, scale: (0.5, 0.9) };
-    let content = Content::Coefficients { pieces, qualities: vec![20, 80], sampling };
+    let content = RowContent::Coefficients { pieces, qualities: vec![20, 80], sampling };
     Recipe { content, splits: vec![Split::Train, Split::Validation], seed: 7, rows_per_shard: 8 }
 }
 
@@ -54,7 +55,7 @@ fn rows_hold_what_libjpeg_would_write() {
     imagenet(&dir.path().join("in"));
     let (source, out) = (dir.path().join("in"), dir.path().join("out"));
     let recipe = Recipe {
-        content: Content::Coefficients { pieces: Pieces::Whole, qualities: vec![50], sampling: Sampling::S420 },
+        content: RowContent::Coefficients { pieces: Pieces::Whole, qualities: vec![50], sampling: Sampling::S420 },
         ..crops(Sampling::S420)
     };
     run(&source, &recipe, &out).expect("prepared");
@@ -124,6 +125,32 @@ fn a_killed_run_goes_on_and_gives_the_same_bytes() {
     assert_eq!(contents(&out), expected, "nothing was touched");
 }
 
+/// Dead before each of a preparation's file operations in turn, and then run again.
+#[test]
+fn killed_at_any_file_operation_it_goes_on() {
+    let dir = folder();
+    let source = dir.path().join("in");
+    imagenet(&source);
+    let pieces = Pieces::Crops { count: 6, size: 32, scale: (0.5, 0.9) };
+    let content = RowContent::Coefficients { pieces, qualities: vec![20], sampling: Sampling::Luma };
+    let recipe = Recipe { content, ..crops(Sampling::Luma) };
+    let whole = dir.path().join("whole");
+    lmcodec_files::testing::kill_after(usize::MAX);
+    run(&source, &recipe, &whole).expect("prepared");
+    let operations = lmcodec_files::testing::revive();
+    assert!(operations > 12, "{operations}");
+    let expected = contents(&whole);
+    for dead_after in 0..operations {
+        let out = dir.path().join(dead_after.to_string());
+        lmcodec_files::testing::kill_after(dead_after);
+        let killed = run(&source, &recipe, &out);
+        lmcodec_files::testing::revive();
+        assert!(matches!(killed, Err(DatasetError::Io { .. })), "{dead_after}: {killed:?}");
+        run(&source, &recipe, &out).unwrap_or_else(|error| panic!("{dead_after}: {error}"));
+        assert!(contents(&out) == expected, "{dead_after}");
+    }
+}
+
 #[test]
 fn threads_change_no_bit() {
     let dir = folder();
@@ -179,7 +206,7 @@ fn speech_is_resampled_and_sixteen_bits_stay_exact() {
     let source = dir.path().join("in");
     librispeech(&source);
     save_wav(&source, "dev-clean/422/1/422-1-0007.wav", 24000, 2400, 3);
-    let content = Content::Speech { sample_rate: 16000, format: SampleFormat::I16 };
+    let content = RowContent::Speech { sample_rate: 16000, format: SampleFormat::I16 };
     let splits = vec![Split::Train, Split::Validation, Split::Test];
     let recipe = Recipe { content, splits, seed: 1, rows_per_shard: 5 };
     let out = dir.path().join("out");

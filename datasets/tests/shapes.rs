@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use folders::*;
+use lmcodec_datasets::anomaly::AnomalyKind;
 use lmcodec_datasets::manifest::ManifestEntry;
 use lmcodec_datasets::shape::Shape;
-use lmcodec_datasets::survey::{AnomalyKind, Survey, SurveyOptions, survey, totals};
+use lmcodec_datasets::survey::{Survey, SurveyOptions, survey, totals};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {

@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use folders::*;
+use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS, assign, speakers};
 use lmcodec_datasets::difference_hash::DifferenceHash;
 use lmcodec_datasets::manifest::{Manifest, ManifestEntry};
-use lmcodec_datasets::splits::{Exclusions, NEAR_BITS, Split, SplitRatios, assign, speakers};
+use lmcodec_datasets::splits::{Split, SplitRatios};
 use lmcodec_datasets::survey::{SurveyOptions, survey};
 use proptest::prelude::*;
 

@@ -17,7 +17,6 @@
 //! [`image::pixel_codec::PixelCodec`] (pixels in, a file out): the crate does not call lmcodec. What it uses of this project are
 //! parts of anchors: the JPEG encoder of lmcodec-codecs where no `cjpeg` is at hand, and the range coder of lmcodec-entropy under the
 //! adaptive models of [`latents`].
-#![deny(missing_docs)]
 
 pub mod image;
 pub mod latents;

@@ -1,9 +1,8 @@
-//! The table, from files to Markdown, with codecs whose behaviour is known; peers where they are installed.
+//! The table, from files to Markdown, with codecs whose behaviour is known.
 
 use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
-use lmcodec_eval::recompress::markdown::markdown;
+use lmcodec_eval::recompress::document::document;
 use lmcodec_eval::recompress::measure::{RecompressionError, SourceSet, measure};
-use lmcodec_eval::recompress::peers::{installed_peers, missing_peers};
 use lmcodec_eval::recompress::peers_csv::{self, Merged, PeersCsvError};
 use lmcodec_eval::recompress::table::{JoinError, Origin, RecompressionTable};
 use std::path::Path;
@@ -92,7 +91,7 @@ fn sums_exactness_and_failures() {
     assert_eq!(picky.files[0].error.as_deref(), Some("decode: cannot"));
     assert_eq!(picky.files[1].error.as_deref(), Some("encode: too wide"));
 
-    let text = markdown(&table);
+    let text = document(&table).to_markdown();
     assert!(text.contains(&format!("| store | {mean_bpp:.3} (0.0) | 2/2 |")), "{text}");
     assert!(text.contains("(1/2) | 0/1 |"), "{text}");
     assert_eq!(serde_json::from_slice::<RecompressionTable>(&serde_json::to_vec(&table).unwrap()).unwrap(), table);
@@ -128,7 +127,7 @@ fn published_sizes_count_for_the_same_source_only() {
     );
     assert_eq!((published[0].source_bytes as usize, published[0].byte_exact), (a, None));
     assert_eq!(published[0].source.as_deref(), Some("a list"));
-    assert!(markdown(&table).contains("| best † |"));
+    assert!(document(&table).to_markdown().contains("| best † |"));
 
     assert!(matches!(peers_csv::parse("set,image\n"), Err(PeersCsvError::Header { .. })));
     let bad = "set,image,codec,source_bytes,coded_bytes\ns,a,c,1,2\ns,a,c,1,x\n";
@@ -178,37 +177,4 @@ fn refuses_folders_without_a_table() {
     std::fs::write(dir.path().join("a.jpg"), "x").unwrap();
     std::fs::write(dir.path().join("a.jpeg"), "x").unwrap();
     assert!(matches!(SourceSet::from_folder("s", dir.path()), Err(RecompressionError::Duplicate { .. })));
-}
-
-#[test]
-fn installed_peers_recompress_and_state_costs() {
-    for name in missing_peers() {
-        println!("skipped: {name} is not installed");
-    }
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("x.jpg"), jpeg(320, 240)).unwrap();
-    let peers = installed_peers();
-    let codecs: Vec<&dyn Recompressor> = peers.iter().map(|p| p as _).collect();
-    let table = measure(&[set("s", dir.path())], &codecs, 2, &|| ()).unwrap();
-    for codec in &table.sets[0].codecs {
-        let file = &codec.files[0];
-        assert_eq!(file.error, None, "{}", codec.codec);
-        assert!(!codec.version.is_empty(), "{}", codec.codec);
-        assert!(codec.saving_percent.unwrap() > 0.0, "{}", codec.codec);
-        // The jpegtran peers go back to the source's pixels, not always to its bytes.
-        if !codec.codec.starts_with("jpegtran") {
-            assert_eq!(file.byte_exact, Some(true), "{}", codec.codec);
-        }
-        assert!(file.encode_cpu_s.unwrap() > 0.0 && file.decode_peak_bytes.unwrap() > 100_000, "{}", codec.codec);
-    }
-}
-
-#[test]
-fn a_peer_that_fails_says_why_without_a_path() {
-    let Some(jpegtran) = installed_peers().into_iter().find(|p| p.name() == "jpegtran-optimize") else {
-        println!("skipped: jpegtran is not installed");
-        return;
-    };
-    let error = jpegtran.encode(b"not a JPEG").unwrap_err().to_string();
-    assert!(error.starts_with("jpegtran: exit code 1: ") && !error.contains('/'), "{error}");
 }

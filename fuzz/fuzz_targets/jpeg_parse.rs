@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use lmcodec_codecs::jpeg::{Limits, SideInformation, parse, write};
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.max_pixels = 1 << 20;
     let Ok(image) = parse(bytes, &limits) else {
         let _ = SideInformation::from_bytes(bytes, &limits);
         return;

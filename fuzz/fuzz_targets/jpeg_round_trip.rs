@@ -9,7 +9,7 @@ mod synthetic;
 
 fuzz_target!(|bytes: &[u8]| {
     let original = [&[0xFF, 0xD8], bytes].concat();
-    let mut options = EncodeOptions { verify: false, ..synthetic::encode_options() };
+    let mut options = synthetic::encode_options().verify(false);
     options.limits.jpeg.max_pixels = 1 << 14;
     let encoded = encode(&original, &options).expect("a JPEG file is never lost");
     assert_eq!(decode(&encoded.bytes, &synthetic::decode_options()).expect("decodes"), original);

@@ -25,7 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
         *value = values.next().unwrap_or(0);
     }
     let model = synthetic::model();
-    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary).expect("a fitting model");
+    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary)
+        .expect("a fitting model");
     let mut sink = RangeEncoder::new();
     coder.encode(&mut truth.clone(), &mut sink);
     let coded = sink.finish();

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lmcodec_datasets::DatasetError;
+use lmcodec_datasets::assignment::{Exclusions, NEAR_BITS};
 use lmcodec_datasets::manifest::Manifest;
-use lmcodec_datasets::plan::{Content, PAPER_CROP_SIZE, PAPER_CROPS, Pieces, Recipe, SampleFormat, Sampling};
+use lmcodec_datasets::plan::{PAPER_CROP_SIZE, PAPER_CROPS, Pieces, Recipe, RowContent, SampleFormat, Sampling};
 use lmcodec_datasets::prepare::prepare;
-use lmcodec_datasets::shape::{Medium, Shape};
-use lmcodec_datasets::splits::{Exclusions, NEAR_BITS, Split, SplitRatios};
+use lmcodec_datasets::shape::{ItemKind, Shape};
+use lmcodec_datasets::splits::{Split, SplitRatios};
 use lmcodec_datasets::survey::{Survey, SurveyOptions, Totals, survey, totals, totals_by_split};
 use lmcodec_datasets::verify::{Verified, verify_manifest, verify_prepared};
 use serde_json::{Value, json};
@@ -255,7 +256,7 @@ impl Prepare {
     fn recipe(&self, shape: Shape) -> Recipe {
         let usual = Recipe::default_for(shape);
         let content = match shape.medium() {
-            Medium::Image => Content::Coefficients {
+            ItemKind::Image => RowContent::Coefficients {
                 pieces: if self.whole {
                     Pieces::Whole
                 } else {
@@ -269,14 +270,14 @@ impl Prepare {
                     SamplingName::S420 => Sampling::S420,
                 },
             },
-            Medium::Speech => Content::Speech {
+            ItemKind::Speech => RowContent::Speech {
                 sample_rate: self.sample_rate,
                 format: match self.sample_format {
                     SampleFormatName::I16 => SampleFormat::I16,
                     SampleFormatName::F32 => SampleFormat::F32,
                 },
             },
-            Medium::Codes => Content::Codes,
+            ItemKind::Codes => RowContent::Codes,
         };
         Recipe {
             content,
@@ -461,7 +462,7 @@ fn print(text: &str) -> Result<(), Failure> {
 fn failure(error: DatasetError) -> Failure {
     let exit = match &error {
         DatasetError::Io { .. } | DatasetError::OtherPreparation { .. } => Exit::Io,
-        DatasetError::Option(_) => Exit::Usage,
+        DatasetError::InvalidOption(_) => Exit::Usage,
         DatasetError::Limit { .. } => Exit::Limit,
         DatasetError::Changed { .. } => Exit::Mismatch,
         DatasetError::Empty(_)

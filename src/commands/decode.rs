@@ -53,11 +53,7 @@ impl Decode {
             }
             _ => PathBuf::from(format!("{}.jpg", path.display())),
         })?;
-        let options = DecodeOptions {
-            models: self.models.registry()?,
-            limits: self.coding.limits(),
-            execution: self.coding.execution(),
-        };
+        let options = self.coding.decode_options(self.models.registry()?);
         let batch = Batch {
             coding: &self.coding,
             data_on_stdout: jobs.iter().any(|job| job.target == Target::Stdout),
@@ -69,8 +65,7 @@ impl Decode {
     fn one(&self, job: &Job, options: &DecodeOptions, progress: Progress) -> Result<Report, Failure> {
         let start = Instant::now();
         output::check(job, self.force)?;
-        // The longest header is that of an original with nothing but metadata.
-        let bytes = job.source.read(options.limits.max_original_bytes.saturating_mul(2))?;
+        let bytes = job.source.read(options.limits.max_coded_bytes())?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
         #[cfg_attr(not(feature = "images"), expect(unused_mut, reason = "pixels replace it"))]
@@ -85,7 +80,7 @@ impl Decode {
             Target::Stdout => None,
         };
         #[cfg(feature = "images")]
-        if let Some(format) = format.and_then(pixels::format_of_extension) {
+        if let Some(format) = format.and_then(pixels::PictureFormat::of_extension) {
             original = pixels::render(&original, format)?;
         }
         #[cfg(not(feature = "images"))]

@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 use lmcodec::models::folders;
-use lmcodec::sniff::{self, Kind};
 use lmcodec::{
-    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, Subsampling, encode,
-    encode_codes, store,
+    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, StoredReason, Subsampling,
+    encode, encode_codes,
 };
 use serde_json::json;
 
@@ -63,12 +62,9 @@ pub(crate) struct Encode {
     /// Keep the modelled form even where storing takes fewer bytes
     #[arg(long, hide = true)]
     always_model: bool,
-    /// Rows of luma blocks in a segment, about
-    #[arg(long, hide = true, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_ROWS)]
-    segment_rows: std::num::NonZeroUsize,
-    /// Chunks of a segment, with sequence models; pieces, with frame heads
+    /// Rows of luma blocks in a segment, about [default: 64]
     #[arg(long, hide = true, value_name = "N")]
-    segment_chunks: Option<std::num::NonZeroUsize>,
+    segment_rows: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     codes: Codes,
     #[command(flatten)]
@@ -97,9 +93,9 @@ struct Codes {
     /// Tensor to take from .safetensors files that have several
     #[arg(long, value_name = "NAME", help_heading = "Codebook indices")]
     tensor: Option<String>,
-    /// Codes in a segment; small ones confine damage and use more threads, but cost bytes
-    #[arg(long, value_name = "N", default_value_t = lmcodec::DEFAULT_SEGMENT_CODES, help_heading = "Codebook indices")]
-    segment_codes: std::num::NonZeroUsize,
+    /// Codes in a segment; small ones confine damage and use more threads, but cost bytes [default: 4194304, with models less]
+    #[arg(long, value_name = "N", help_heading = "Codebook indices")]
+    segment_codes: Option<std::num::NonZeroUsize>,
 }
 
 impl Codes {
@@ -113,8 +109,9 @@ impl Codes {
             }
             _ => return Ok(None),
         };
-        let (codebooks, tensor) = (self.codebook.clone(), self.tensor.clone());
-        Ok(Some(CodesOptions { medium, codebooks, tensor, segment_codes: self.segment_codes }))
+        let mut options = CodesOptions::new(medium).codebooks(self.codebook.as_slice());
+        (options.tensor, options.segment_codes) = (self.tensor.clone(), self.segment_codes);
+        Ok(Some(options))
     }
 
     fn extension(&self) -> &'static str {
@@ -138,27 +135,22 @@ impl Encode {
         let found = find(&self.inputs, self.recursive, extensions)?;
         let extension = self.codes.extension();
         let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
-        let options = EncodeOptions {
-            effort: self.effort,
-            model: self
-                .model
-                .as_deref()
-                .map(|path| Model::named(path, &folders::standard()))
-                .transpose()?
-                .map(Arc::new),
-            quality: self.quality,
-            subsampling: match self.subsampling.as_str() {
+        let mut options = EncodeOptions::new()
+            .effort(self.effort)
+            .quality(self.quality)
+            .subsampling(match self.subsampling.as_str() {
                 "444" => Subsampling::S444,
                 "422" => Subsampling::S422,
                 _ => Subsampling::S420,
-            },
-            verify: !self.no_verify,
-            always_model: self.always_model,
-            segment_rows: self.segment_rows,
-            segment_chunks: self.segment_chunks,
-            limits: self.coding.limits(),
-            execution: self.coding.execution(),
-        };
+            })
+            .verify(!self.no_verify)
+            .always_model(self.always_model)
+            .limits(self.coding.limits())
+            .execution(self.coding.execution());
+        options.segment_rows = self.segment_rows;
+        if let Some(path) = &self.model {
+            options.model = Some(Arc::new(Model::named(path, &folders::standard())?));
+        }
         let batch = Batch {
             coding: &self.coding,
             data_on_stdout: jobs.iter().any(|job| job.target == Target::Stdout),
@@ -183,14 +175,11 @@ impl Encode {
         let bytes = job.source.read(options.limits.max_original_bytes)?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
-        let named_jpeg = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
-        let encoded = if let Some(codes) = codes {
-            encode_codes(&bytes, codes, &options)?
-        } else if named_jpeg && sniff::kind(&bytes) != Kind::Jpeg {
-            // Whatever a file of that name holds, it is to come back byte for byte.
-            store(&bytes, format!("named as a JPEG file, but it is {}", sniff::describe(&bytes)), &options)?
-        } else {
-            encode(&bytes, &options)?
+        // Whatever a file named as a JPEG file holds, it is to come back byte for byte.
+        options.exact = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
+        let encoded = match codes {
+            Some(codes) => encode_codes(&bytes, codes, &options)?,
+            None => encode(&bytes, &options)?,
         };
         output::write(&job.target, &encoded.bytes, self.force)?;
         Ok(self.report(job, bytes.len(), &encoded, start))
@@ -202,8 +191,11 @@ impl Encode {
         let saving = if input_bytes == 0 { 0.0 } else { 100.0 * (1.0 - output_bytes as f64 / input_bytes as f64) };
         let saving = (saving * 100.0).round() / 100.0;
         let seconds = start.elapsed().as_secs_f64();
-        let mut notes = encoded.notes.clone();
-        if let Some(format) = encoded.converted_from {
+        let summary = &encoded.summary;
+        let mut notes = summary.notes.clone();
+        // Nothing is lost, but somebody should know.
+        let fault = matches!(&summary.mode, Mode::Stored { reason: StoredReason::VerificationFailed(_) });
+        if let Some(format) = summary.converted_from {
             notes.insert(0, format!("{format} converted lossily to JPEG at quality {}", self.quality));
         }
         let text = if self.coding.json {
@@ -213,32 +205,70 @@ impl Encode {
                 "input_bytes": input_bytes,
                 "output_bytes": output_bytes,
                 "saving_percent": saving,
-                "mode": match encoded.mode { Mode::Modelled => "modelled", Mode::Stored { .. } => "stored" },
-                "model": encoded.model,
+                "mode": if matches!(summary.mode, Mode::Stored { .. }) { "stored" } else { "modelled" },
+                "model": summary.model,
                 "seconds": (seconds * 1e4).round() / 1e4,
             });
-            if let Some(symbols) = encoded.symbols {
+            if let Some(symbols) = summary.symbols {
                 line["symbols"] = json!(symbols);
                 line["symbols_per_second"] = json!((symbols as f64 / seconds.max(1e-9)).round());
             }
-            if let Mode::Stored { reason } = &encoded.mode {
-                line["reason"] = json!(reason);
+            if let Mode::Stored { reason } = &summary.mode {
+                line["reason"] = json!(reason.to_string());
             }
-            if encoded.converted_from.is_some() {
-                line["jpeg_bytes"] = json!(encoded.original_bytes);
+            if fault {
+                line["verification_failed"] = json!(true);
+            }
+            if summary.converted_from.is_some() {
+                line["jpeg_bytes"] = json!(summary.original_bytes);
             }
             if !notes.is_empty() {
                 line["notes"] = json!(std::mem::take(&mut notes));
             }
             format!("{line}\n")
         } else {
-            if let Mode::Stored { reason } = &encoded.mode {
+            if let Mode::Stored { reason } = &summary.mode {
                 notes.push(format!("stored, not modelled: {reason}"));
             }
             format!(
                 "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n"
             )
         };
-        Report { text, notes, exit: None }
+        Report { text, notes, exit: fault.then_some(Exit::Mismatch) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::files::Source;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        encode: Encode,
+    }
+
+    #[test]
+    fn a_failed_verification_is_said_in_every_way() {
+        let job = Job { source: Source::Stdin, target: Target::Stdout };
+        let mut encoded = lmcodec::store(b"abc", "asked for", &EncodeOptions::new()).expect("stores");
+        let report = |arguments: &[&str], encoded: &Encoded| {
+            let line = Line::parse_from([&["encode", "-"], arguments].concat());
+            line.encode.report(&job, 3, encoded, Instant::now())
+        };
+        assert_eq!(report(&[], &encoded).exit, None);
+        encoded.summary.mode = Mode::Stored { reason: StoredReason::VerificationFailed("bytes differ".into()) };
+        let (plain, json) = (report(&[], &encoded), report(&["--json"], &encoded));
+        assert_eq!((plain.exit, json.exit), (Some(Exit::Mismatch), Some(Exit::Mismatch)));
+        let said = "stored, not modelled: verification of the modelled form failed: bytes differ";
+        assert_eq!(plain.notes, [said]);
+        assert!(
+            json.text.contains("\"verification_failed\":true") && json.text.contains("bytes differ"),
+            "{}",
+            json.text
+        );
     }
 }

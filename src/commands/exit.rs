@@ -46,7 +46,7 @@ impl From<Exit> for std::process::ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
-            Error::Io { .. } => Self::Io,
+            Error::Io { .. } | Error::Stream { .. } => Self::Io,
             Error::Codes(CodesError::Tensor { .. }) => Self::Usage,
             Error::Malformed { .. }
             | Error::DamagedSegments { .. }
@@ -60,7 +60,7 @@ impl From<&Error> for Exit {
             | Error::Arrangement { .. }
             | Error::Model { .. } => Self::Unsupported,
             Error::Limit { .. } => Self::Limit,
-            Error::Option(_) => Self::Usage,
+            Error::InvalidOption(_) => Self::Usage,
             Error::Mismatch { .. } => Self::Mismatch,
             _ => Self::Failure,
         }

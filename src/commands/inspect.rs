@@ -27,17 +27,13 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let found = find(&self.inputs, false, &[])?;
-        let options = DecodeOptions {
-            models: self.models.registry()?,
-            limits: self.coding.limits(),
-            execution: self.coding.execution(),
-        };
+        let options = self.coding.decode_options(self.models.registry()?);
         let batch = Batch { coding: &self.coding, data_on_stdout: false, verb: "inspecting" };
         batch.run(&found, |found| found.source.to_string(), |found, _| self.one(found, &options))
     }
 
     fn one(&self, found: &Found, options: &DecodeOptions) -> Result<Report, Failure> {
-        let bytes = found.source.read(options.limits.max_original_bytes.saturating_mul(2))?;
+        let bytes = found.source.read(options.limits.max_coded_bytes())?;
         let inspection = inspect(&bytes, options)?;
         let name = found.source.to_string();
         let text = if self.coding.json {

@@ -14,7 +14,7 @@ mod files;
 #[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
-#[cfg(not(all(feature = "datasets", feature = "eval", feature = "finetune")))]
+#[cfg(not(all(feature = "datasets", feature = "eval", feature = "fid", feature = "finetune")))]
 mod missing;
 mod models;
 mod output;
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lmcodec::models::folders;
-use lmcodec::{Execution, Kernel, Limits, ModelRegistry};
+use lmcodec::{DecodeOptions, Execution, Kernel, Limits, ModelRegistry};
 
 pub(crate) use exit::{Exit, Failure};
 
@@ -119,7 +119,7 @@ const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
 struct Coding {
-    /// Threads [default: one a core]; they change no bit of any result
+    /// Threads [default: one a core, and never more]; they change no bit of any result
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Print one JSON object a file, one a line
@@ -134,24 +134,27 @@ struct Coding {
 }
 
 impl Coding {
+    /// Threads that work side by side: as many as asked for, at most as many as run at once here.
     fn thread_count(&self) -> usize {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(all).get()
+        let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.map_or(all, |threads| threads.min(all)).get()
     }
 
     fn execution(&self) -> Execution {
         // Several files share one pool; see `batch`.
-        let threads = self.threads.filter(|threads| threads.get() == 1);
-        Execution { threads, kernel: self.kernel, progress: None }
+        let mut execution = Execution::new();
+        execution.threads = self.threads.filter(|threads| threads.get() == 1);
+        execution.kernel = self.kernel;
+        execution
     }
 
     /// The default limits, with the largest image as asked.
     fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.jpeg.max_pixels = self.max_pixels;
-        // Four components of two bytes: no image of that many pixels is turned away for its coefficients.
-        limits.jpeg.max_coefficient_bytes = limits.jpeg.max_coefficient_bytes.max(self.max_pixels.saturating_mul(8));
-        limits
+        Limits::new().max_pixels(self.max_pixels)
+    }
+
+    fn decode_options(&self, models: ModelRegistry) -> DecodeOptions {
+        DecodeOptions::new().models(models).limits(self.limits()).execution(self.execution())
     }
 }
 

@@ -1,10 +1,10 @@
-//! Writing a file all at once: to a temporary name in the same folder, then renamed. No partial output, no silent
-//! overwriting.
+//! Writing a file all at once (`lmcodec_files`): no partial output, no silent overwriting.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+
+use lmcodec_files::Staged;
 
 use super::exit::{Exit, Failure};
 use super::files::{Job, Source, Target};
@@ -39,51 +39,20 @@ pub(crate) fn write(target: &Target, bytes: &[u8], force: bool) -> Result<(), Fa
     };
     let fault = |error: io::Error| Failure::new(Exit::Io, format!("{}: {error}", path.display()));
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(fault)?;
+        lmcodec_files::create_folder(folder).map_err(fault)?;
     }
-    let (temporary, mut file) = Temporary::beside(path).map_err(fault)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
-    drop(file);
+    let mut staged = Staged::beside(path).map_err(fault)?;
+    staged.write_all(bytes).map_err(fault)?;
     if force {
-        fs::rename(&temporary.0, path).map_err(fault)
-    } else {
-        // A hard link never replaces a file that has appeared since the check.
-        match fs::hard_link(&temporary.0, path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(exists(path)),
-            // File systems without hard links.
-            Err(_) if path.symlink_metadata().is_ok() => Err(exists(path)),
-            Err(_) => fs::rename(&temporary.0, path).map_err(fault),
-        }
+        return staged.replace().map_err(fault);
     }
+    // A file that has appeared since the check is never replaced.
+    staged.create().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(path),
+        _ => fault(error),
+    })
 }
 
 fn exists(path: &Path) -> Failure {
     Failure::new(Exit::Io, format!("{} exists; --force overwrites it", path.display()))
-}
-
-/// A temporary file that is removed whatever happens.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn beside(path: &Path) -> io::Result<(Self, File)> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let temporary = path.with_file_name(format!(".{name}.{}-{number}.tmp", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-                Ok(file) => return Ok((Self(temporary), file)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Already renamed, or nothing more can be done.
-        let _ = fs::remove_file(&self.0);
-    }
 }

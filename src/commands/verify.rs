@@ -35,11 +35,7 @@ impl Verify {
         if self.against.is_some() && found.len() != 1 {
             return Err(Failure::new(Exit::Usage, "--against compares one file with one file"));
         }
-        let options = DecodeOptions {
-            models: self.models.registry()?,
-            limits: self.coding.limits(),
-            execution: self.coding.execution(),
-        };
+        let options = self.coding.decode_options(self.models.registry()?);
         let against = self.against.as_ref().map(|path| {
             Source::File(path.clone())
                 .read(options.limits.max_original_bytes)
@@ -62,7 +58,7 @@ impl Verify {
         progress: Progress,
     ) -> Result<Report, Failure> {
         let source = &found.source;
-        let bytes = source.read(options.limits.max_original_bytes.saturating_mul(2))?;
+        let bytes = source.read(options.limits.max_coded_bytes())?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
         let verified = verify(&bytes, against, &options)?;

@@ -1,10 +1,11 @@
 //! What the header of a file of codebook indices says (`docs/FORMAT.md`, "Codes").
 
-use super::length;
+use lmcodec_codecs::varint::put_varint;
+
 use super::model::{put_model, read_model};
-use super::varint::{HeaderReader, put_varint};
+use super::reader::{HeaderReader, length};
 use crate::error::Error;
-use crate::models::ModelReference;
+use crate::model_id::ModelReference;
 
 /// Number of the adaptive model.
 const ADAPTIVE: u8 = 0;
@@ -26,8 +27,8 @@ pub struct CodesContent {
     pub model: CodesModel,
     /// Codebook size of every layer, 1..=65536; one entry stands for all layers.
     pub vocabularies: Vec<u32>,
-    /// Codes (adaptive model), chunks (named model) or pieces (frame heads) of every segment but the last, which has the rest;
-    /// at least 1.
+    /// Codes (adaptive model) or chunks (named model, frame heads) of every segment but the last, which has the rest; at
+    /// least 1.
     pub per_segment: u64,
     /// Serialized side information (`lmcodec_codecs::codes::CodeSide`).
     pub side: Vec<u8>,
@@ -132,7 +133,7 @@ impl CodesContent {
         };
         let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
         let vocabularies = vocabularies.collect::<Result<_, Error>>()?;
-        let per_segment = positive(reader, "the codes, chunks or pieces of a segment", u64::MAX)?;
+        let per_segment = positive(reader, "the codes or chunks of a segment", u64::MAX)?;
         Ok(Self { medium, model, vocabularies, per_segment, side })
     }
 }

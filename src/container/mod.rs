@@ -1,10 +1,11 @@
 //! The file: a header with everything that decoding needs, then the payloads (`docs/FORMAT.md`, byte by byte).
 //!
-//! This module knows bytes, lengths and checksums and nothing about images.
+//! This module knows bytes, lengths and checksums and nothing about images. It is no part of the library's interface: it is
+//! public for the tests and fuzz targets of this repository, and changes with the format.
 
 mod codes;
 mod model;
-mod varint;
+mod reader;
 
 use std::ops::Range;
 
@@ -12,13 +13,13 @@ use lmcodec_entropy::segment::Estimation;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::models::{ModelId, ModelReference};
+use crate::model_id::{ModelId, ModelReference};
+pub use crate::sniff::MAGIC;
 pub use codes::{CodeMedium, CodesContent, CodesModel};
+use lmcodec_codecs::varint::{put_varint, varint_length};
 use model::{model_length, put_model, read_model};
-use varint::{HeaderReader, put_varint};
+use reader::{HeaderReader, length};
 
-/// The first three bytes of every file: "λm" in UTF-8.
-pub const MAGIC: [u8; 3] = [0xCE, 0xBB, b'm'];
 /// The format version that this crate writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
 
@@ -169,17 +170,14 @@ impl Header {
 
     /// Offset of the side information in a modelled file.
     pub(crate) fn side_offset(&self) -> usize {
-        let mut before = MAGIC.to_vec();
-        put_varint(&mut before, self.original_length);
         let (model, side) = match &self.content {
             Content::Jpeg(jpeg) => (16, jpeg.side.len()),
             Content::SequenceJpeg(jpeg) => (model_length(&jpeg.model), jpeg.side.len()),
             Content::Codes(codes) => (1 + codes.model.reference().map_or(0, model_length), codes.side.len()),
             Content::Stored(_) => (0, 0),
         };
-        put_varint(&mut before, side as u64);
-        // Version, content, checksum, model.
-        before.len() + 1 + 1 + 8 + model
+        // Version and content; checksum.
+        MAGIC.len() + 2 + varint_length(self.original_length) + 8 + model + varint_length(side as u64)
     }
 
     /// Reads the header at the start of a file. Returns it and its length, which is the offset of the first payload.
@@ -288,12 +286,6 @@ pub(crate) fn payload(file: &[u8], range: Range<usize>, entry: Payload) -> Resul
         return Err(Error::malformed(range.start, what));
     }
     Ok(bytes)
-}
-
-fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
-    let start = reader.offset();
-    let value = reader.varint(what)?;
-    usize::try_from(value).map_err(|_| Error::malformed(start, format!("{what} of {value}")))
 }
 
 fn read_jpeg(reader: &mut HeaderReader<'_>, estimation: Estimation) -> Result<(JpegContent, usize), Error> {

@@ -1,9 +1,10 @@
 //! The name of a model that is not embedded: hash, then length and text of its name (UTF-8).
 
-use super::length;
-use super::varint::{HeaderReader, put_varint};
+use lmcodec_codecs::varint::{put_varint, varint_length};
+
+use super::reader::{HeaderReader, length};
 use crate::error::Error;
-use crate::models::{MAX_NAME, ModelId, ModelReference};
+use crate::model_id::{MAX_NAME, ModelId, ModelReference};
 
 pub(super) fn put_model(out: &mut Vec<u8>, model: &ModelReference) {
     out.extend_from_slice(&model.id.0);
@@ -25,7 +26,5 @@ pub(super) fn read_model(reader: &mut HeaderReader<'_>) -> Result<ModelReference
 
 /// Bytes of [`put_model`].
 pub(super) fn model_length(model: &ModelReference) -> usize {
-    let mut out = Vec::new();
-    put_model(&mut out, model);
-    out.len()
+    model.id.0.len() + varint_length(model.name.len() as u64) + model.name.len()
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Model, ModelId, ModelKind, kind_of};
+#[cfg(feature = "cli")]
+use super::Model;
+use super::{ModelKind, kind_of};
 use crate::error::Error;
+use crate::model_id::ModelId;
 
 /// The environment variable that lists model folders, separated as in `PATH`.
 pub const VARIABLE: &str = "LMCODEC_MODELS";
@@ -46,6 +49,7 @@ fn application_data() -> Option<PathBuf> {
 
 /// A file in a model folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelFile {
     /// Where it is.
     pub path: PathBuf,
@@ -70,11 +74,12 @@ pub fn list(folders: &[PathBuf]) -> Result<Vec<ModelFile>, Error> {
     Ok(files)
 }
 
-/// Copies a model file into a folder under its hash. It is loaded first: what cannot be used is not added. (A head set
+/// Copies a model file into a folder under its hash (with the feature `cli`). It is loaded first: what cannot be used is not added. (A head set
 /// whose backbone is neither beside it nor in the `folders` is an error; add the backbone first.)
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Model`], [`Error::MissingBackbone`], [`Error::Option`] for files that are no models.
+/// [`Error::Io`], [`Error::Model`], [`Error::MissingBackbone`], [`Error::InvalidOption`] for files that are no models.
+#[cfg(feature = "cli")]
 pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
@@ -88,20 +93,14 @@ pub fn add(path: &Path, folder: &Path, folders: &[PathBuf]) -> Result<PathBuf, E
                 .map_err(|source| Error::Model { name, source })?;
         }
         Some(_) => drop(Model::from_file_in(path, folders)?),
-        None => return Err(Error::Option(format!("{} is no safetensors file", path.display()))),
+        None => return Err(Error::InvalidOption(format!("{} is no safetensors file", path.display()))),
     }
     let target = folder.join(format!("{}.{EXTENSION}", hash_of(&bytes)));
     if target.is_file() {
         return Ok(target);
     }
-    fs::create_dir_all(folder).map_err(io(folder))?;
-    let temporary = target.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &target));
-    if let Err(error) = written {
-        // Whatever was written is of no use; if it cannot be removed either, the first error says more.
-        let _ = fs::remove_file(&temporary);
-        return Err(io(&target)(error));
-    }
+    lmcodec_files::create_folder(folder).map_err(io(folder))?;
+    lmcodec_files::write(&target, &bytes).map_err(io(&target))?;
     Ok(target)
 }
 
@@ -112,7 +111,7 @@ const LEAST_DIGITS: usize = 8;
 /// extension) is `name`, or whose hash begins with it (8 hexadecimal digits or more).
 ///
 /// # Errors
-/// [`Error::ModelNotFound`], with what was looked for; [`Error::Option`] if a hash's beginning fits several files.
+/// [`Error::ModelNotFound`], with what was looked for; [`Error::InvalidOption`] if a hash's beginning fits several files.
 pub fn resolve(name: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
     if name.exists() {
         return Ok(name.into());
@@ -138,7 +137,7 @@ pub fn resolve(name: &Path, folders: &[PathBuf]) -> Result<PathBuf, Error> {
         }
         several => {
             let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            Err(Error::Option(format!("several models begin with {text}: {}", several.join(", "))))
+            Err(Error::InvalidOption(format!("several models begin with {text}: {}", several.join(", "))))
         }
     }
 }
@@ -179,7 +178,7 @@ pub(super) fn find_backbone(
 }
 
 fn hash_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The safetensors files of a folder, by name.

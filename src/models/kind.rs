@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// Kinds of model files.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModelKind {
     /// A frame Llama: one file.
     Frame,

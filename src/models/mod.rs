@@ -7,7 +7,6 @@
 pub mod folders;
 mod kind;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,37 +17,11 @@ use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::segment::check_model;
 use lmcodec_entropy::sequence_llama::SequenceLlama;
 use lmcodec_entropy::weights::{self, EmbeddedModel};
+use sha2::digest::generic_array::GenericArray;
 
 use crate::error::Error;
+use crate::model_id::{MAX_NAME, ModelId, ModelReference};
 pub use kind::{ModelKind, kind_of};
-
-/// The first 16 bytes of the SHA-256 of a model file: how a coded file names its model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ModelId(pub [u8; 16]);
-
-impl fmt::Display for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// Longest name of a model in a coded file, in bytes.
-pub(crate) const MAX_NAME: usize = 64;
-
-/// How a coded file names a model of one's own: by hash, and by a name for messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelReference {
-    /// What identifies the model.
-    pub id: ModelId,
-    /// What it is called; may be empty, at most 64 bytes are kept.
-    pub name: String,
-}
-
-impl ModelReference {
-    pub(crate) fn find(&self, models: &ModelRegistry) -> Result<Arc<Model>, Error> {
-        models.find_called(self.id, Some(&self.name))
-    }
-}
 
 /// A model with the name that messages and reports call it by.
 #[derive(Debug)]
@@ -65,7 +38,8 @@ enum Weights {
     Sequence(Box<SequenceModel>),
 }
 
-/// A sequence Llama and the arrangement that its head set was trained for.
+/// A sequence Llama and the arrangement that its head set was trained for. (No part of the library's interface.)
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct SequenceModel {
     /// Backbone and heads.
@@ -87,15 +61,16 @@ impl Model {
         Ok(Self { name, weights: Weights::Loaded(Box::new(llama)) })
     }
 
-    /// Loads frame heads. The frame Llama whose blocks they run on is looked for among `backbones` and the embedded models;
-    /// heads that hold their blocks need none.
+    /// Loads frame heads. The frame Llama whose blocks they run on is `backbone` or an embedded model; heads that hold their
+    /// blocks need none.
     ///
     /// # Errors
-    /// [`Error::Model`] if the bytes are no frame heads, or their backbone is not at hand.
-    pub fn from_frame_heads(name: impl Into<String>, bytes: &[u8], backbones: &[&FrameLlama]) -> Result<Self, Error> {
+    /// [`Error::Model`] if the bytes are no frame heads, or their backbone is not at hand or none.
+    pub fn from_frame_heads(name: impl Into<String>, bytes: &[u8], backbone: Option<&[u8]>) -> Result<Self, Error> {
         let name = name.into();
-        let heads = CodeHeads::from_bytes(bytes, backbones);
-        let heads = heads.map_err(|source| Error::Model { name: name.clone(), source })?;
+        let fault = |source| Error::Model { name: name.clone(), source };
+        let backbone = backbone.map(FrameLlama::from_bytes).transpose().map_err(fault)?;
+        let heads = CodeHeads::from_bytes(bytes, backbone.as_ref().as_slice()).map_err(fault)?;
         Ok(Self { name, weights: Weights::FrameHeads(Box::new(heads)) })
     }
 
@@ -133,11 +108,10 @@ impl Model {
             Some(ModelKind::FrameHeads { backbone_sha256: Some(sha256) }) if !is_embedded(&sha256) => {
                 let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
                 let backbone = folders::find_backbone((&sha256, &ModelKind::Frame), &name, &beside, folders)?;
-                let fault = |source| Error::Model { name: sha256.clone(), source };
-                Self::from_frame_heads(name, &bytes, &[&FrameLlama::from_bytes(&backbone).map_err(fault)?])
+                Self::from_frame_heads(name, &bytes, Some(&backbone))
             }
-            Some(ModelKind::FrameHeads { .. }) => Self::from_frame_heads(name, &bytes, &[]),
-            Some(ModelKind::SequenceBackbone) => Err(Error::Option(format!(
+            Some(ModelKind::FrameHeads { .. }) => Self::from_frame_heads(name, &bytes, None),
+            Some(ModelKind::SequenceBackbone) => Err(Error::InvalidOption(format!(
                 "{} is a backbone; name the head set that goes with it as the model",
                 path.display()
             ))),
@@ -168,7 +142,7 @@ impl Model {
     }
 
     /// The frame Llama, if it is one.
-    pub fn frame(&self) -> Option<&FrameLlama> {
+    fn frame(&self) -> Option<&FrameLlama> {
         match &self.weights {
             Weights::Embedded(llama) => Some(llama),
             Weights::Loaded(llama) => Some(llama),
@@ -181,7 +155,8 @@ impl Model {
         self.frame().ok_or_else(|| self.not_a("a frame model for JPEG files"))
     }
 
-    /// The sequence Llama, if it is one.
+    /// The sequence Llama, if it is one. (For `lmcodec eval sequence`; no part of the library's interface.)
+    #[doc(hidden)]
     pub fn sequence(&self) -> Option<&SequenceModel> {
         match &self.weights {
             Weights::Sequence(model) => Some(model),
@@ -194,7 +169,7 @@ impl Model {
     }
 
     /// The frame heads, if it is some.
-    pub fn frame_heads(&self) -> Option<&CodeHeads> {
+    pub(crate) fn frame_heads(&self) -> Option<&CodeHeads> {
         match &self.weights {
             Weights::FrameHeads(heads) => Some(heads),
             _ => None,
@@ -211,7 +186,7 @@ impl Model {
             Weights::FrameHeads(_) => "frame heads for codebook indices",
             Weights::Sequence(_) => "a sequence model",
         };
-        Error::Option(format!("model {} is {kind}, not {needed}", self.name))
+        Error::InvalidOption(format!("model {} is {kind}, not {needed}", self.name))
     }
 
     /// How a coded file names it.
@@ -241,7 +216,7 @@ impl Model {
 
     /// SHA-256 of the model file (of a model on a backbone: of its head set) in hexadecimal.
     pub fn sha256(&self) -> String {
-        self.hash().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", GenericArray::from(self.hash()))
     }
 }
 
@@ -305,7 +280,11 @@ impl ModelRegistry {
     }
 
     /// [`find`](Self::find); the error calls the model by the name that the coded file gives it.
-    pub(crate) fn find_called(&self, id: ModelId, name: Option<&str>) -> Result<Arc<Model>, Error> {
+    pub(crate) fn find_reference(&self, model: &ModelReference) -> Result<Arc<Model>, Error> {
+        self.find_called(model.id, Some(&model.name))
+    }
+
+    fn find_called(&self, id: ModelId, name: Option<&str>) -> Result<Arc<Model>, Error> {
         if let Some(model) = self.added.iter().find(|model| model.id() == id) {
             return Ok(Arc::clone(model));
         }

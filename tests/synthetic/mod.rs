@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use lmcodec::{CodesMedium, CodesOptions, DecodeOptions, Effort, EncodeOptions, Model, ModelRegistry};
+use lmcodec::{CodesMedium, CodesOptions, DecodeOptions, Effort, EncodeOptions, Model};
 use lmcodec_codecs::codes::{self, ByteOrder, CodeArray, CodeSide, ElementType};
 use lmcodec_codecs::jpeg::{self, PixelFormat, Subsampling, encode_planes};
 use lmcodec_entropy::arrangement::flat::FlatArrangement;
@@ -69,7 +69,7 @@ pub fn jpeg_files() -> Vec<(&'static str, Vec<u8>)> {
 #[allow(dead_code)]
 pub fn golden_jpeg_files() -> Vec<(String, Option<Effort>, Vec<u8>)> {
     let mut files: Vec<_> = jpeg_files().into_iter().map(|(name, file)| (name.to_owned(), None, file)).collect();
-    for effort in Effort::ALL {
+    for &effort in Effort::ALL {
         let kinds =
             jpeg_files().into_iter().filter(|(name, _)| ["gray", "color-420", "quality-98", "tall"].contains(name));
         files.extend(kinds.map(|(name, file)| (format!("{effort}-{name}"), Some(effort), file)));
@@ -98,19 +98,12 @@ pub fn model() -> Arc<Model> {
 
 /// Encoding with the tiny model, whether it pays or not, in segments of eight rows of blocks.
 pub fn encode_options() -> EncodeOptions {
-    EncodeOptions {
-        model: Some(model()),
-        always_model: true,
-        segment_rows: 8.try_into().expect("not zero"),
-        ..EncodeOptions::default()
-    }
+    EncodeOptions::new().model(model()).always_model(true).segment_rows(8)
 }
 
 /// Decoding with the tiny model.
 pub fn decode_options() -> DecodeOptions {
-    let mut models = ModelRegistry::new();
-    models.add(model());
-    DecodeOptions { models, ..DecodeOptions::default() }
+    DecodeOptions::new().model(model())
 }
 
 /// A `.npy` file as numpy writes it.
@@ -135,7 +128,7 @@ pub fn indices(count: usize, period: usize, vocabulary: u32, seed: u32) -> Vec<u
 pub fn code_files() -> Vec<(&'static str, Vec<u8>, CodesOptions)> {
     let vq = |grid| CodesOptions::new(CodesMedium::Vq { grid });
     let rvq = |layers_first| CodesOptions::new(CodesMedium::Rvq { layers_first });
-    let with = |codebooks: &[u32], options: CodesOptions| CodesOptions { codebooks: codebooks.to_vec(), ..options };
+    let with = |codebooks: &[u32], options: CodesOptions| options.codebooks(codebooks);
     let video = indices(40 * 96, 96, 1024, 1);
     let header = r#"{"codes":{"dtype":"I32","shape":[20,30],"data_offsets":[0,2400]},"__metadata__":{"a":"b"}}"#;
     let mut tensors = (header.len() as u64).to_le_bytes().to_vec();

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use super::{ByteOrder, CodesError, ElementType, MAX_RANK, element_count, npy};
+use crate::varint::{get_varint, put_varint};
 
 /// Everything of a file but its codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl CodeSide {
         }
         let mut at = 2;
         let mut number = || {
-            let (value, used) = get_varint(&bytes[at..]).ok_or_else(|| ends(at))?;
+            let (value, used) = get_varint(&bytes[at..]).map_err(|_| ends(at))?;
             at += used;
             usize::try_from(value).map_err(|_| CodesError::malformed(at, format!("a size of {value}")))
         };
@@ -124,27 +125,6 @@ impl CodeSide {
         };
         Ok(Self { element, order, fortran, shape, before, after })
     }
-}
-
-/// Appends seven bits a byte, least significant first; the high bit says that another byte follows.
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// A number of at most 63 bits and the bytes it takes.
-fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (i, &byte) in bytes.iter().take(9).enumerate() {
-        value |= u64::from(byte & 0x7F) << (7 * i);
-        if byte & 0x80 == 0 {
-            return Some((value, i + 1));
-        }
-    }
-    None
 }
 
 fn compress(plain: &[u8]) -> Option<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! Serialized form of one element of the side information, and of a scan's deviations.
 
+use super::byte_reader::ByteReader;
 use super::error::JpegError;
 use super::side::{
     BrokenInterval, Deviations, Element, EobRuns, HuffmanCodes, HuffmanTable, Padding, QuantizationTable, Scan,
@@ -7,7 +8,7 @@ use super::side::{
 };
 use super::tables::{natural_to_zigzag, zigzag_to_natural};
 use super::template::annex_k;
-use super::varint::{ByteReader, put_varint};
+use crate::varint::put_varint;
 
 // Tags below 0xC0; a tag from 0xC0 on is the marker of an `Element::Segment`.
 const QUANTIZATION: u8 = 0;

@@ -64,6 +64,7 @@ impl JpegError {
 ///
 /// The default admits a 4:2:0 photo of about 350 megapixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Largest `width * height` of the frame header, in pixels.
     pub max_pixels: u64,

@@ -1,42 +1,6 @@
 //! The frame: components, sampling factors and the geometry of their blocks (T.81 A.1, A.2).
 
 use super::error::{JpegError, Limits};
-use super::side::SideInformation;
-
-/// One colour component of a parsed JPEG file: its quantized DCT coefficients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// Component identifier C_i of the frame header.
-    pub id: u8,
-    /// Horizontal sampling factor H_i, 1..=4.
-    pub h: u8,
-    /// Vertical sampling factor V_i, 1..=4.
-    pub v: u8,
-    /// Blocks in a row. With two or more components the rows are padded to whole MCUs of an
-    /// interleaved scan; the only component of a frame is not padded (its MCU is one block).
-    pub blocks_wide: usize,
-    /// Rows of blocks, padded like `blocks_wide`.
-    pub blocks_high: usize,
-    /// Quantization table in zigzag order, entries 0..=65535 (0 occurs in damaged files only).
-    /// All ones where the file holds no table.
-    pub quantization: [u16; 64],
-    /// `blocks_high * blocks_wide * 64` quantized coefficients: blocks in raster order, zigzag
-    /// order inside a block, DC as the value itself (not the difference). Never -32768.
-    pub coefficients: Vec<i16>,
-}
-
-/// A JPEG file as quantized coefficients plus what else its bytes say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JpegImage {
-    /// Width in pixels, 1..=65535.
-    pub width: u32,
-    /// Height in pixels, 1..=65535.
-    pub height: u32,
-    /// 1..=4 components in the order of the frame header.
-    pub components: Vec<Component>,
-    /// Everything that is needed besides the coefficients to get the file's bytes back.
-    pub side: SideInformation,
-}
 
 /// A component as the frame header states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +31,7 @@ pub struct FrameHeader {
 /// Geometry of one component in blocks of 8×8 samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ComponentLayout {
-    /// Blocks in a row as stored in [`Component::coefficients`].
+    /// Blocks in a row as stored in [`Component::coefficients`](super::Component::coefficients).
     pub blocks_wide: usize,
     /// Rows of blocks as stored.
     pub blocks_high: usize,
@@ -177,13 +141,5 @@ impl FrameHeader {
             Limits::check("coefficient bytes for a file of this size", bytes, plausible)?;
         }
         Ok(())
-    }
-}
-
-impl JpegImage {
-    /// The number of coefficients of all components.
-    #[must_use]
-    pub fn coefficient_count(&self) -> usize {
-        self.components.iter().map(|c| c.coefficients.len()).sum()
     }
 }

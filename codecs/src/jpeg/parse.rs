@@ -1,8 +1,9 @@
 //! A JPEG file → coefficients and side information: the marker segments (T.81 Annex B).
 
 use super::error::{JpegError, Limits};
-use super::frame::{ComponentLayout, FrameComponent, FrameHeader, JpegImage};
+use super::frame::{ComponentLayout, FrameComponent, FrameHeader};
 use super::huffman::{DecodingTable, is_code};
+use super::image::JpegImage;
 use super::scan_decode::{DecodingTables, ScanInput, decode_scan};
 use super::side::{
     Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent, SideInformation,

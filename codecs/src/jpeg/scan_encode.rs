@@ -5,8 +5,9 @@
 
 use super::bits::BitWriter;
 use super::error::JpegError;
-use super::frame::{Component, ComponentLayout, FrameHeader};
+use super::frame::{ComponentLayout, FrameHeader};
 use super::huffman::{EncodingTable, magnitude};
+use super::image::Component;
 use super::scan::{CORRECTION_LIMIT, Procedure, ScanGeometry};
 use super::side::{Deviations, Padding, Scan};
 

@@ -1,7 +1,6 @@
 //! Side information: the sequence of everything in a JPEG file that is not a coefficient.
 
-use super::error::{JpegError, Limits};
-use super::frame::{Component, ComponentLayout, FrameHeader, JpegImage};
+use super::frame::{ComponentLayout, FrameHeader};
 use super::tables;
 
 /// Everything that is needed besides the coefficients to rewrite a JPEG file byte for byte.
@@ -234,44 +233,5 @@ impl SideInformation {
             .enumerate()
             .map(|(index, table)| table.or(current[selector(index)]).unwrap_or([1; 64]))
             .collect()
-    }
-
-    /// An image with this side information whose coefficients are all zero.
-    ///
-    /// A decoder calls this first, fills the coefficients in, and calls `write`.
-    ///
-    /// # Errors
-    /// [`JpegError::Limit`] when the image is larger than `limits` allow; nothing is allocated
-    /// then. [`JpegError::Malformed`] when the frame header is invalid.
-    pub fn skeleton(&self, limits: &Limits) -> Result<JpegImage, JpegError> {
-        self.frame.validate(0)?;
-        self.frame.check_limits(limits, None)?;
-        Ok(self.zeroed())
-    }
-
-    /// [`Self::skeleton`] without the checks.
-    pub(crate) fn zeroed(&self) -> JpegImage {
-        let components = self
-            .frame
-            .components
-            .iter()
-            .zip(self.layout())
-            .zip(self.quantization_tables())
-            .map(|((component, layout), quantization)| Component {
-                id: component.id,
-                h: component.h,
-                v: component.v,
-                blocks_wide: layout.blocks_wide,
-                blocks_high: layout.blocks_high,
-                quantization,
-                coefficients: vec![0; layout.blocks() * 64],
-            })
-            .collect();
-        JpegImage {
-            width: u32::from(self.frame.width),
-            height: u32::from(self.frame.height),
-            components,
-            side: self.clone(),
-        }
     }
 }

@@ -13,12 +13,13 @@
 //! copied, elements left out, elements inserted, and these. The rest is copied. Deviations are
 //! those of the scans that have some: their number, then for each: scans passed over, deviations.
 
+use super::byte_reader::ByteReader;
 use super::element_bytes::{put_deviations, put_element, read_deviations, read_element};
 use super::error::{JpegError, Limits};
 use super::frame::{FrameComponent, FrameHeader};
 use super::side::{Deviations, Element, HuffmanCodes, SideInformation};
 use super::template::{Application, Template, annex_k};
-use super::varint::{ByteReader, put_varint};
+use crate::varint::put_varint;
 use std::io::{Read, Write};
 
 const BROTLI: u8 = 1;

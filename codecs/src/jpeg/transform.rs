@@ -5,7 +5,8 @@
 //! coefficients of `cjpeg -dct int` and every machine gives the same ones.
 
 use super::error::JpegError;
-use super::frame::{FrameComponent, FrameHeader, JpegImage};
+use super::frame::{FrameComponent, FrameHeader};
+use super::image::JpegImage;
 use super::tables::{INVERSE_ZIGZAG, ZIGZAG};
 use super::template::{Application, Template};
 

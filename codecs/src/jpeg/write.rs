@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::error::JpegError;
-use super::frame::{ComponentLayout, FrameHeader, JpegImage};
+use super::frame::{ComponentLayout, FrameHeader};
 use super::huffman::{EncodingTable, is_code, optimal_code};
+use super::image::JpegImage;
 use super::scan::Procedure;
 use super::scan_encode::{Histogram, ScanSource, ScanWriter, count_symbols, encode_scan};
 use super::side::{Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan};

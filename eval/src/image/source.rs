@@ -190,7 +190,7 @@ impl SourceImage {
     pub fn read(path: &Path) -> Result<Self, SourceError> {
         let what = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|source| SourceError::Read { what: what.clone(), source })?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = format!("{:x}", Sha256::digest(&bytes));
         Ok(Self { name: stem(path), sha256, pixels: Pixels::from_bytes(&bytes, &what)? })
     }
 }

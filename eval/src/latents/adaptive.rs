@@ -46,7 +46,7 @@ impl LatentCoder for Adaptive {
     }
 
     fn encode(&self, codes: &LatentCodes) -> Result<Vec<u8>, LatentError> {
-        let mut model = Model::new(self, codes.codebook(), codes.layers())?;
+        let mut model = AdaptiveModel::new(self, codes.codebook(), codes.layers())?;
         let mut encoder = RangeEncoder::new();
         for (i, &code) in codes.codes().iter().enumerate() {
             let symbol = code as usize;
@@ -62,7 +62,7 @@ impl LatentCoder for Adaptive {
 
     fn decode(&self, stream: &[u8]) -> Result<LatentCodes, LatentError> {
         let (head, rest) = read_head(self.name(), stream)?;
-        let mut model = Model::new(self, head.codebook, head.layers)?;
+        let mut model = AdaptiveModel::new(self, head.codebook, head.layers)?;
         let mut decoder = RangeDecoder::new(rest);
         let damaged = |reason: String| LatentError::Damaged { coder: self.name(), reason };
         let mut codes: Vec<u16> = Vec::new();
@@ -137,7 +137,7 @@ struct At {
     context: Option<usize>,
 }
 
-struct Model {
+struct AdaptiveModel {
     order: Order,
     layers: usize,
     codebook: usize,
@@ -148,7 +148,7 @@ struct Model {
     context_limit: u32,
 }
 
-impl Model {
+impl AdaptiveModel {
     fn new(coder: &Adaptive, codebook: u32, layers: usize) -> Result<Self, LatentError> {
         let order = coder.order;
         let contexts = match order {

@@ -58,7 +58,7 @@ impl LatentCoder for Huffman {
                 return Err(damaged("it is cut off"));
             }
             let lengths = (0..head.codebook).map(|_| bits.take(width)).collect::<Result<Vec<_>, _>>()?;
-            tables.push(Table::new(&lengths).ok_or_else(|| damaged("code lengths that are no prefix code"))?);
+            tables.push(CodeTable::new(&lengths).ok_or_else(|| damaged("code lengths that are no prefix code"))?);
         }
         let mut codes = Vec::new();
         for i in 0..head.count {
@@ -140,14 +140,14 @@ fn canonical_codes(lengths: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// Canonical decoding.
-struct Table {
+struct CodeTable {
     longest: u32,
     /// Number of codes of each length.
     counts: Vec<u64>,
     symbols: Vec<u16>,
 }
 
-impl Table {
+impl CodeTable {
     /// `None` unless the lengths make a complete prefix code, a lone code of length 1, or no code at all.
     fn new(lengths: &[u32]) -> Option<Self> {
         let longest = lengths.iter().copied().max().unwrap_or(0);

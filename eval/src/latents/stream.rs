@@ -1,5 +1,7 @@
 //! What the streams of all anchors share: the dimensions at the start, and bits from the top of each byte.
 
+use lmcodec_codecs::varint::{get_varint, put_varint};
+
 use super::{LatentCodes, LatentError, check_dimensions};
 
 /// Dimensions at the start of a stream.
@@ -18,36 +20,25 @@ impl Head {
 
 pub(super) fn write_head(codes: &LatentCodes) -> Vec<u8> {
     let mut out = Vec::new();
-    for mut n in [u64::from(codes.codebook()), codes.layers() as u64, codes.frames() as u64] {
-        while n >= 128 {
-            out.push(n as u8 | 128);
-            n >>= 7;
-        }
-        out.push(n as u8);
+    for n in [u64::from(codes.codebook()), codes.layers() as u64, codes.frames() as u64] {
+        put_varint(&mut out, n);
     }
     out
 }
 
 /// The dimensions and the rest of the stream.
 pub(super) fn read_head<'a>(coder: &'static str, stream: &'a [u8]) -> Result<(Head, &'a [u8]), LatentError> {
-    let mut bytes = stream.iter();
-    let mut number = || -> Option<u64> {
-        let mut n = 0;
-        for shift in (0..35).step_by(7) {
-            let byte = *bytes.next()?;
-            n |= u64::from(byte & 127) << shift;
-            if byte < 128 {
-                return Some(n);
-            }
-        }
-        None
-    };
     let cut = || LatentError::Damaged { coder, reason: "no dimensions".into() };
-    let (codebook, layers, frames) = (number().ok_or_else(cut)?, number().ok_or_else(cut)?, number().ok_or_else(cut)?);
-    // Each is below 2^35.
+    let mut rest = stream;
+    let mut number = || {
+        let (n, used) = get_varint(rest).map_err(|_| cut())?;
+        rest = &rest[used..];
+        Ok(n)
+    };
+    let (codebook, layers, frames) = (number()?, number()?, number()?);
     let count = frames.checked_mul(layers).ok_or_else(cut)?;
     check_dimensions(count, layers, codebook)?;
-    Ok((Head { codebook: codebook as u32, layers: layers as usize, count: count as usize }, bytes.as_slice()))
+    Ok((Head { codebook: codebook as u32, layers: layers as usize, count: count as usize }, rest))
 }
 
 /// Writes numbers of up to 32 bits, the top bit first.

@@ -133,7 +133,7 @@ pub enum ResultsError {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Shape {
+enum FileShape {
     List { records: Vec<Record> },
     Bare(Vec<Record>),
     One(Box<Record>),
@@ -177,10 +177,10 @@ impl Results {
             // Speed beside other programs: the paper has no such table.
             return Ok(true);
         } else {
-            match serde_json::from_slice::<Shape>(json) {
-                Ok(Shape::List { records } | Shape::Bare(records)) => self.add(name, records)?,
-                Ok(Shape::One(record)) => self.add(name, vec![*record])?,
-                Ok(Shape::Table(table)) => self.tables.push(table),
+            match serde_json::from_slice::<FileShape>(json) {
+                Ok(FileShape::List { records } | FileShape::Bare(records)) => self.add(name, records)?,
+                Ok(FileShape::One(record)) => self.add(name, vec![*record])?,
+                Ok(FileShape::Table(table)) => self.tables.push(table),
                 Err(_) => return Ok(false),
             }
         }
@@ -220,6 +220,27 @@ impl Results {
         let mut found: Vec<&Record> = self.records.iter().filter(same).collect();
         found.sort_by(|a, b| a.cr().total_cmp(&b.cr()));
         found
+    }
+}
+
+/// Whether two records are of one model on the same latents, so that what differs is how they were coded.
+pub fn same_subject(a: &Record, b: &Record) -> bool {
+    let key = |r: &Record| (r.model.clone(), r.codec.clone(), r.codebook, r.quality, r.layers, r.symbols, r.lossless);
+    key(a) == key(b)
+}
+
+/// The best pair of records that may be compared: the first of `firsts` for which one of `seconds` is [`same_subject`] and fits.
+/// Where there is none, the best of `firsts` or else of `seconds` alone.
+pub fn best_pair<'a>(
+    firsts: &[&'a Record],
+    seconds: &[&'a Record],
+    fits: impl Fn(&Record, &Record) -> bool,
+) -> (Option<&'a Record>, Option<&'a Record>) {
+    let mut pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
+    match pairs.find(|(first, second)| same_subject(first, second) && fits(first, second)) {
+        Some((first, second)) => (Some(first), Some(second)),
+        None if firsts.is_empty() => (None, seconds.first().copied()),
+        None => (firsts.first().copied(), None),
     }
 }
 

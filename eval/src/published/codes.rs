@@ -1,23 +1,17 @@
-//! Codebook indices: a whole file under anchors and lmcodec (`latents_commavq.json`), trained heads beside them (`codes_vq.json`,
+//! Codebook indices: whole files (`codes_commavq.json`, `codes_rvq.json`), trained heads beside them (`codes_vq.json`,
 //! `codes_rvq.json`), and sequence Llamas (`sequence_kodak.json`).
 
 use super::PublishedError;
 use super::kodak::{shown, thousands};
 use super::records::{Place, Records};
-use crate::latents::LatentEvaluation;
 use crate::paper::{self, numbers::TABLE_2, results::Record, results::Results};
 use crate::report::document::Cell;
 
 /// The record of commaVQ's example clip.
-pub const COMMAVQ: &str = "latents_commavq.json";
+const COMMAVQ: &str = "codes_commavq.json";
 /// The record of Lyra's codes of speech.
 const RVQ: &str = "codes_rvq.json";
 const SEQUENCE: &str = "sequence_kodak.json";
-
-fn array(place: Place, records: &Records) -> Result<LatentEvaluation, PublishedError> {
-    let mut arrays = records.latents(place.file)?.arrays;
-    if arrays.is_empty() { Err(place.missing("array")) } else { Ok(arrays.swap_remove(0).evaluation) }
-}
 
 /// Bytes, with the share of the raw bits.
 fn share(bytes: u64, raw_bits: f64) -> String {
@@ -29,45 +23,24 @@ fn share(bytes: u64, raw_bits: f64) -> String {
 /// # Errors
 /// [`PublishedError`]; so for the others.
 pub fn whole(part: &str, records: &Records) -> Result<String, PublishedError> {
-    let place = Place { part, file: COMMAVQ };
-    let vq = array(place, records)?;
-    let vq_bytes = |anchor: &str| {
-        let found = vq.results.iter().find(|r| r.name == anchor).and_then(|r| r.bytes);
-        found.map(|bytes| (bytes, vq.raw_bits)).ok_or_else(|| place.missing(anchor))
-    };
-    let place = Place { part, file: RVQ };
-    let rvq = records.coded(RVQ)?;
-    let rvq_bytes = |model: &str| {
-        let found = rvq.iter().find(|r| r.model == model);
-        found.map(|r| (r.coded_bytes, r.raw_bits)).ok_or_else(|| place.missing(model))
-    };
-    let symbols = rvq.first().map_or(0, |r| r.symbols);
-    let row = |what: String, sizes: [(u64, f64); 3]| {
-        let raw = Cell::new(thousands((sizes[0].1 / 8.0).ceil() as u64));
-        let sizes = sizes.into_iter().map(|(bytes, raw_bits)| Cell::new(share(bytes, raw_bits)));
-        [Cell::new(what), raw].into_iter().chain(sizes).collect()
-    };
-    let rows = vec![
-        row(
-            format!("commaVQ example, {} indices below {}", thousands(vq.codes), vq.codebook),
-            [vq_bytes("xz-9e")?, vq_bytes("zpaq-m5")?, vq_bytes("lmcodec, adaptive")?],
-        ),
-        row(
-            format!("Lyra v2, 12.8 minutes of speech, {} codes below 16", thousands(symbols)),
-            [rvq_bytes("xz -9e")?, rvq_bytes("zpaq -m5")?, rvq_bytes("adaptive")?],
-        ),
+    let rows = [
+        (COMMAVQ, "commaVQ example, 1,200 frames of 128 indices below 1024"),
+        (RVQ, "Lyra v2, 12.8 minutes of speech, 46 codes below 16 a step"),
     ];
+    let row = |(file, what): (&str, &str)| {
+        let (place, all) = (Place { part, file }, records.coded(file)?);
+        let mut row = vec![Cell::new(what)];
+        for model in ["xz -9e", "zpaq -m5", "adaptive"] {
+            let found = all.iter().find(|r| r.model == model).ok_or_else(|| place.missing(model))?;
+            if row.len() == 1 {
+                row.push(Cell::new(thousands((found.raw_bits / 8.0).ceil() as u64)));
+            }
+            row.push(Cell::new(share(found.coded_bytes, found.raw_bits)));
+        }
+        Ok(row)
+    };
+    let rows = rows.into_iter().map(row).collect::<Result<_, PublishedError>>()?;
     Ok(shown(&["codes"], &["raw bits", "xz -9e", "zpaq -m5", "lmcodec, adaptive"], rows))
-}
-
-/// One array under everything that ran.
-pub fn anchors(part: &str, records: &Records, file: &str) -> Result<String, PublishedError> {
-    let array = array(Place { part, file }, records)?;
-    let rows = array.results.iter().map(|r| {
-        let bytes = r.bytes.map_or("–".into(), |b| share(b, array.raw_bits));
-        vec![Cell::new(&r.name), Cell::new(bytes), Cell::number(r.bits_per_code, 3)]
-    });
-    Ok(shown(&["coder"], &["bytes (share of the raw codes)", "bits a code"], rows.collect()))
 }
 
 /// Trained heads beside other coders: the last fifth of commaVQ's clip, and Lyra's codes of other speakers.

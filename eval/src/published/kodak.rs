@@ -1,4 +1,4 @@
-//! Recompression tables: the Kodak sets (`kodak_jpeg.json`) and photos as cameras wrote them (`cameras.json`).
+//! Recompression tables: the Kodak sets (`kodak_jpeg.json`).
 
 use super::PublishedError;
 use super::records::{Place, Records};
@@ -8,12 +8,6 @@ use std::fmt::Write;
 
 /// The record of the Kodak sets.
 pub const KODAK: &str = "kodak_jpeg.json";
-/// The record of photos as cameras wrote them.
-pub const CAMERAS: &str = "cameras.json";
-
-/// The record of real and odd files.
-const ROUND_TRIPS: &str = "round_trips.json";
-
 /// lmcodec's efforts: name in records, label.
 pub const EFFORTS: [(&str, &str); 3] = [
     ("lmcodec-fast", "**lmcodec --effort fast**"),
@@ -127,82 +121,6 @@ pub fn speeds(part: &str, records: &Records, file: &str) -> Result<String, Publi
         return Err(Place { part, file }.missing("seconds"));
     }
     Ok(shown(&[""], &names, rows))
-}
-
-/// Photos of cameras: a row a program, bytes over all files, those that a program cannot code counted as stored.
-pub fn cameras(part: &str, records: &Records) -> Result<String, PublishedError> {
-    let table = records.table(CAMERAS)?;
-    let place = Place { part, file: CAMERAS };
-    let labels = EFFORTS.into_iter().rev().chain(OTHERS.into_iter().rev());
-    let mut rows = Vec::new();
-    for (name, label) in labels {
-        let Some((exact, source, coded, stored)) = totals(&table, name) else { continue };
-        let all: u64 = table.sets.iter().map(|s| s.source_bytes).sum();
-        let percent = |coded: u64, source: u64| format!("{:.1} %", 100.0 * (1.0 - coded as f64 / source as f64));
-        rows.push(vec![
-            Cell::new(label),
-            Cell::new(exact.to_string()),
-            Cell::new(percent(coded, source)),
-            Cell::new(thousands(coded + stored)),
-            Cell::new(percent(coded + stored, all)),
-        ]);
-    }
-    if rows.is_empty() {
-        return Err(place.missing("codec"));
-    }
-    let headings = ["coded byte-exactly", "saving", "all files, bytes", "all files, saving"];
-    Ok(shown(&["program"], &headings, rows))
-}
-
-/// How many photos of cameras there are.
-pub fn camera_files(_: &str, records: &Records) -> Result<String, PublishedError> {
-    Ok(records.table(CAMERAS)?.sets.iter().map(|s| s.images.len()).sum::<usize>().to_string())
-}
-
-/// What a codec saves over all photos of cameras.
-pub fn camera_saving(part: &str, records: &Records, codec: &str) -> Result<String, PublishedError> {
-    let table = records.table(CAMERAS)?;
-    let missing = || Place { part, file: CAMERAS }.missing(codec);
-    let (_, _, coded, stored) = totals(&table, codec).ok_or_else(missing)?;
-    let all: u64 = table.sets.iter().map(|s| s.source_bytes).sum();
-    Ok(format!("{:.1} %", 100.0 * (1.0 - (coded + stored) as f64 / all as f64)))
-}
-
-/// Over all sets: files that came back exactly, their source bytes, their coded bytes, source bytes of the other files. Only
-/// a codec that ran on every set counts.
-fn totals(table: &RecompressionTable, codec: &str) -> Option<(usize, u64, u64, u64)> {
-    let (mut exact, mut source, mut coded, mut stored) = (0, 0, 0, 0);
-    for set in &table.sets {
-        let result = set.codec(codec)?;
-        for image in &set.images {
-            let file = result.files.iter().find(|f| f.image == image.image && f.byte_exact == Some(true));
-            match file.and_then(|f| f.coded_bytes) {
-                Some(bytes) => {
-                    exact += 1;
-                    source += image.source_bytes;
-                    coded += bytes;
-                }
-                None => stored += image.source_bytes,
-            }
-        }
-    }
-    Some((exact, source, coded, stored))
-}
-
-/// Real and odd files: a row a set.
-pub fn round_trips(part: &str, records: &Records) -> Result<String, PublishedError> {
-    let table = records.table(ROUND_TRIPS)?;
-    let place = Place { part, file: ROUND_TRIPS };
-    let row = |set: &SetResult| {
-        let codec = place.codec(set, "lmcodec")?;
-        let saving = codec.saving_percent.map_or("–".into(), |s| format!("{s:.1} %"));
-        let exact = codec.byte_exact.map_or("–".into(), |n| n.to_string());
-        let smaller = set.images.iter().filter(|i| bytes(codec, i).is_some_and(|b| b < i.source_bytes)).count();
-        let cells = [set.images.len().to_string(), exact, smaller.to_string(), thousands(set.source_bytes), saving];
-        Ok(std::iter::once(Cell::new(&set.name)).chain(cells.into_iter().map(Cell::new)).collect())
-    };
-    let rows = table.sets.iter().map(row).collect::<Result<_, PublishedError>>()?;
-    Ok(shown(&["set"], &["files", "byte exact", "made smaller", "bytes", "saving"], rows))
 }
 
 /// Versions of the programs of a table, and where sizes come from that were not measured in its run.

@@ -5,7 +5,7 @@
 //! | [`codec`] | what a codec under test gives: bytes in, bytes out, and back |
 //! | [`measure`](mod@measure) | folders of JPEG files and codecs → a table of sizes, exactness and seconds |
 //! | [`table`] | that table as data (JSON) |
-//! | [`markdown`], [`document`] | … as Markdown, as a document |
+//! | [`document`] | … as a report |
 //! | [`peers`], [`process`] | programs, run as processes and measured |
 //! | `lepton` | the crate `lepton_jpeg` as a codec (feature `lepton`) |
 //! | [`peers_csv`] | published sizes, merged into the table |
@@ -19,7 +19,6 @@ pub mod document;
 pub mod jpeg_size;
 #[cfg(feature = "lepton")]
 pub mod lepton;
-pub mod markdown;
 pub mod measure;
 pub mod peers;
 pub mod peers_csv;

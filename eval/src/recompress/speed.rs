@@ -3,14 +3,10 @@
 //! Every codec runs once on a file unmeasured (to warm caches, and for the coded file and the byte-exact check), then
 //! `runs` times in turn with the others, in an order that rotates from run to run: a slow moment of a shared machine
 //! hits all of them. A ratio compares two runs of the same file and round; what is reported is the median.
-//!
-//! A peak of memory that is not above the measuring process's own resident size is not known: the kernel counts the moment
-//! between fork and exec (see [`super::process`]).
 
 use super::codec::{CodecError, Recompressor};
 use super::jpeg_size::jpeg_size;
 use super::peers::{Direction, ExternalCodec};
-use super::process::own_resident_bytes;
 use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -148,7 +144,6 @@ pub fn measure_speed(
         return Err(SpeedError::Nothing { files: files.len(), runs });
     }
     let anchors: Vec<usize> = anchors.iter().filter_map(|a| codecs.iter().position(|c| c.name() == a)).collect();
-    let floor = own_resident_bytes().unwrap_or(0);
     let n = codecs.len();
     let (mut coded_bytes, mut exact, mut pixels) = (vec![0; n], vec![0; n], 0);
     // samples[codec][direction][file][run]
@@ -170,11 +165,7 @@ pub fn measure_speed(
                 for c in (0..n).map(|c| (c + run) % n) {
                     let input = if d == 0 { jpeg } else { &coded[c] };
                     let m = codecs[c].run(direction, input).map_err(|e| failed(c, e))?;
-                    samples[c][d][f].push(Sample {
-                        cpu_s: m.cpu_s,
-                        wall_s: m.wall_s,
-                        peak_bytes: m.peak_bytes.filter(|&peak| peak > floor),
-                    });
+                    samples[c][d][f].push(Sample { cpu_s: m.cpu_s, wall_s: m.wall_s, peak_bytes: m.peak_bytes });
                 }
             }
             progress();

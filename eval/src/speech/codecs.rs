@@ -51,7 +51,7 @@ pub trait SpeechCodec: Sync {
     fn decode(&self, coded: &[u8]) -> Result<Waveform, SpeechCodecError>;
 }
 
-/// FLAC by the crate flacenc with its default settings; decoded by claxon.
+/// FLAC by the crate flacenc with its default settings; decoded by the crate symphonia.
 #[derive(Debug, Clone, Copy)]
 pub struct FlacCrate;
 
@@ -60,7 +60,7 @@ impl SpeechCodec for FlacCrate {
         "flac-crate".into()
     }
     fn version(&self) -> String {
-        "flacenc 0.5, claxon 0.4".into()
+        "flacenc 0.5, symphonia 0.6".into()
     }
     fn lossless(&self) -> bool {
         true
@@ -70,18 +70,22 @@ impl SpeechCodec for FlacCrate {
         let samples: Vec<i32> = source.samples.iter().map(|&s| s.into()).collect();
         let config = flacenc::config::Encoder::default().into_verified().map_err(|e| refused(format!("{e:?}")))?;
         let memory = flacenc::source::MemSource::from_samples(&samples, 1, 16, source.sample_rate as usize);
-        let stream = flacenc::encode_with_fixed_block_size(&config, memory, config.block_size)
+        let mut stream = flacenc::encode_with_fixed_block_size(&config, memory, config.block_size)
             .map_err(|e| refused(format!("{e:?}")))?;
+        // The smallest block of a stream does not count the last one (RFC 9639, 8.2), which flacenc does: decoders then take the
+        // stream for one of blocks of varying size.
+        let info = stream.stream_info_mut();
+        info.set_block_sizes(config.block_size, config.block_size).map_err(|e| refused(format!("{e:?}")))?;
         let mut sink = flacenc::bitsink::ByteSink::new();
         stream.write(&mut sink).map_err(|e| refused(format!("{e:?}")))?;
         Ok(sink.as_slice().to_vec())
     }
     fn decode(&self, coded: &[u8]) -> Result<Waveform, SpeechCodecError> {
-        Ok(Waveform::from_flac(coded)?)
+        Ok(Waveform::decode(coded.to_vec())?)
     }
 }
 
-/// The program `flac -8`; decoded by claxon, another implementation.
+/// The program `flac -8`; decoded by the crate symphonia, another implementation.
 #[derive(Debug, Clone)]
 pub struct FlacProgram {
     version: String,
@@ -102,7 +106,7 @@ impl SpeechCodec for FlacProgram {
         through("flac", &arguments, &source.to_wav()?, "in.wav", "out.flac")
     }
     fn decode(&self, coded: &[u8]) -> Result<Waveform, SpeechCodecError> {
-        Ok(Waveform::from_flac(coded)?)
+        Ok(Waveform::decode(coded.to_vec())?)
     }
 }
 
@@ -134,7 +138,7 @@ impl SpeechCodec for Opus {
         let rate = coded.windows(16).take(4096).find(|w| w.starts_with(b"OpusHead"));
         let rate = rate.map_or(16_000, |w| u32::from_le_bytes([w[12], w[13], w[14], w[15]])).to_string();
         let arguments = ["--quiet", "--no-dither", "--rate", &rate, "in.opus", "out.wav"];
-        Ok(Waveform::from_wav(&through("opusdec", &arguments, coded, "in.opus", "out.wav")?)?)
+        Ok(Waveform::decode(through("opusdec", &arguments, coded, "in.opus", "out.wav")?)?)
     }
 }
 

@@ -117,12 +117,6 @@ pub enum SpeechEvaluationError {
         /// What is wrong.
         source: WaveformError,
     },
-    /// A file without samples has no bit rate.
-    #[error("{path}: no samples")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
     /// A codec failed.
     #[error("{codec} on {utterance}: {source}")]
     Codec {
@@ -184,9 +178,6 @@ pub fn evaluate_speech(
         let (path, text) = (&utterance.path, utterance.text.as_deref());
         let source =
             Waveform::read(path).map_err(|source| SpeechEvaluationError::Source { path: path.clone(), source })?;
-        if source.samples.is_empty() || source.sample_rate == 0 {
-            return Err(SpeechEvaluationError::Empty { path: path.clone() });
-        }
         seconds += source.seconds();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let deaf = |source| SpeechEvaluationError::Listening { utterance: name.clone(), source };

@@ -1,5 +1,7 @@
-//! Mono speech of 16 bits: from WAV (crate hound) and FLAC (crate claxon) files, and to WAV.
+//! Mono speech of 16 bits: from WAV and FLAC files, by the decoder that data sets are read with, and to WAV.
 
+use lmcodec_datasets::anomaly::AnomalyKind;
+use lmcodec_datasets::audio;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -35,6 +37,9 @@ pub enum WaveformError {
         /// The reader's message.
         reason: String,
     },
+    /// A sound file without samples, which has no bit rate.
+    #[error("no samples")]
+    Empty,
     /// The file is sound, but not mono speech of 16 bits.
     #[error("{channels} channels of {bits} bits; only one channel of 16-bit integers is evaluated")]
     Unsupported {
@@ -59,54 +64,28 @@ impl Waveform {
         if std::fs::metadata(path).map_err(io)?.len() > 3 * MAX_SAMPLES as u64 {
             return Err(WaveformError::TooLong);
         }
-        let bytes = std::fs::read(path).map_err(io)?;
-        if bytes.starts_with(b"fLaC") { Self::from_flac(&bytes) } else { Self::from_wav(&bytes) }
+        Self::decode(std::fs::read(path).map_err(io)?)
     }
 
-    /// Decodes a FLAC file.
+    /// Decodes a WAV or FLAC file of one channel of 16-bit integers; the first bytes decide.
     ///
     /// # Errors
     /// [`WaveformError`].
-    pub fn from_flac(bytes: &[u8]) -> Result<Self, WaveformError> {
-        let malformed = |e: claxon::Error| WaveformError::Malformed { format: "FLAC", reason: e.to_string() };
-        let mut reader = claxon::FlacReader::new(Cursor::new(bytes)).map_err(malformed)?;
-        let info = reader.streaminfo();
-        if info.channels != 1 || info.bits_per_sample != 16 {
-            return Err(WaveformError::Unsupported { channels: info.channels, bits: info.bits_per_sample });
+    pub fn decode(bytes: Vec<u8>) -> Result<Self, WaveformError> {
+        let format = if bytes.starts_with(b"RIFF") || bytes.starts_with(b"RF64") { "WAV" } else { "FLAC" };
+        let audio = audio::decode(bytes).map_err(|fault| match fault.kind {
+            AnomalyKind::Empty => WaveformError::Empty,
+            _ => WaveformError::Malformed { format, reason: fault.message },
+        })?;
+        // Floats have 32 bits.
+        let (channels, bits) = (audio.channels, audio.bits.unwrap_or(32));
+        if channels != 1 || bits != 16 {
+            return Err(WaveformError::Unsupported { channels, bits });
         }
-        let mut samples = Vec::new();
-        for sample in reader.samples() {
-            let sample = sample.map_err(malformed)?;
-            if samples.len() == MAX_SAMPLES {
-                return Err(WaveformError::TooLong);
-            }
-            samples.push(
-                i16::try_from(sample)
-                    .map_err(|e| WaveformError::Malformed { format: "FLAC", reason: e.to_string() })?,
-            );
-        }
-        Ok(Self { sample_rate: info.sample_rate, samples })
-    }
-
-    /// Decodes a WAV file of 16-bit integers.
-    ///
-    /// # Errors
-    /// [`WaveformError`].
-    pub fn from_wav(bytes: &[u8]) -> Result<Self, WaveformError> {
-        let malformed = |e: hound::Error| WaveformError::Malformed { format: "WAV", reason: e.to_string() };
-        let mut reader = hound::WavReader::new(Cursor::new(bytes)).map_err(malformed)?;
-        let spec = reader.spec();
-        if spec.channels != 1 || spec.bits_per_sample != 16 || spec.sample_format != hound::SampleFormat::Int {
-            return Err(WaveformError::Unsupported {
-                channels: spec.channels.into(),
-                bits: spec.bits_per_sample.into(),
-            });
-        }
-        if reader.len() as usize > MAX_SAMPLES {
+        if audio.samples.len() > MAX_SAMPLES {
             return Err(WaveformError::TooLong);
         }
-        let samples = reader.samples::<i16>().collect::<Result<_, _>>().map_err(malformed)?;
-        Ok(Self { sample_rate: spec.sample_rate, samples })
+        Ok(Self { sample_rate: audio.sample_rate, samples: audio::to_i16(&audio.samples) })
     }
 
     /// A WAV file.

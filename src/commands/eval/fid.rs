@@ -88,7 +88,7 @@ impl FidArgs {
         let answer = Answer {
             fid: frechet_distance(&a, &b).or_exit(Exit::Failure)?,
             preprocessing,
-            weights_sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
+            weights_sha256: format!("{digest:x}"),
             features: FEATURES,
             reference_images: a.vectors(),
             test_images: b.vectors(),

@@ -1,12 +1,11 @@
 //! `lmcodec eval latents`: arrays of VQ indices or RVQ codes under anchors without a learned model, and under lmcodec.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use lmcodec::{CodesMedium, CodesOptions, EncodeOptions, Execution, Model};
+use lmcodec::{CodesMedium, CodesOptions, EncodeOptions, Model};
 use lmcodec_codecs::codes::{self, ByteOrder, CodeArray, CodeSide, ElementType};
 use lmcodec_eval::latents::document::{LatentArray, LatentReport};
 use lmcodec_eval::latents::{LatentCodes, LatentResult, MAX_CODES, evaluate_latents, installed_anchors};
@@ -124,11 +123,13 @@ impl LatentsArgs {
         };
         let side = CodeSide::numpy(ElementType::U16, ByteOrder::Little, false, &shape);
         let file = codes::write(&CodeArray { side, codes: codes.codes().to_vec() }).or_exit(Exit::Failure)?;
-        let execution = Execution { threads: Some(NonZeroUsize::MIN), ..Execution::default() };
-        let options = EncodeOptions { model, verify: false, execution, ..EncodeOptions::default() };
-        let codebooks = vec![codes.codebook()];
+        let mut options = EncodeOptions::new().verify(false).threads(1);
+        if let Some(model) = model {
+            options = options.model(model);
+        }
+        let codes_options = CodesOptions::new(medium).codebooks(vec![codes.codebook()]);
         let start = Instant::now();
-        let coded = lmcodec::encode_codes(&file, &CodesOptions { codebooks, ..CodesOptions::new(medium) }, &options)?;
+        let coded = lmcodec::encode_codes(&file, &codes_options, &options)?;
         let encoding_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let decoded = lmcodec::decode(&coded.bytes, &options.decode_options())?;

@@ -2,12 +2,11 @@
 //! and compares every file anyway, and decoding is measured on its own).
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use lmcodec::{DecodeOptions, Effort, EncodeOptions, Execution, Kernel, Model};
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, Kernel, Model};
 use lmcodec_eval::recompress::bit_cost::{BitCost, ComponentCost};
 use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
 use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
@@ -28,7 +27,7 @@ pub(super) struct Own {
 
 impl Own {
     pub(super) fn codecs(&self) -> Result<Vec<LmcodecCodec>, lmcodec::Error> {
-        self.efforts.iter().map(|&effort| LmcodecCodec::new(effort, self.model.as_deref(), None)).collect()
+        self.efforts.iter().map(|&effort| LmcodecCodec::new(effort, self.model.as_deref())).collect()
     }
 
     /// Each as a process of its own, with each of `kernels`: `encode` and `decode` of `program`, or of this very program, on one
@@ -43,14 +42,16 @@ impl Own {
         let model = self.model.as_deref().map(whole).transpose()?.map(|path| path.to_string_lossy().into_owned());
         let all = self.efforts.iter().flat_map(|&effort| kernels.iter().map(move |&kernel| (effort, kernel)));
         all.map(|(effort, kernel)| {
-            let codec = LmcodecCodec::new(effort, self.model.as_deref(), Some(kernel))?;
+            let codec = LmcodecCodec::new(effort, self.model.as_deref())?;
             let mut common = vec!["IN", "-o", "OUT", "--threads", "1", "--kernel", kernel.name()];
             common.extend(model.iter().flat_map(|path| ["--model", path.as_str()]));
             let encode = [&["encode", "--effort", effort.name(), "--no-verify"][..], &common].concat();
             let decode = [&["decode"][..], &common].concat();
             let (encode, decode) = (CommandLine::new(&program, &encode), CommandLine::new(&program, &decode));
             let external = ExternalCodec::new(codec.name(), codec.version(), encode, decode, "ljpg");
-            Ok(external.with_facts(codec.facts()))
+            let mut facts = codec.facts();
+            facts.insert(KERNEL.into(), kernel.name().into());
+            Ok(external.with_facts(facts))
         })
         .collect()
     }
@@ -67,20 +68,16 @@ pub(super) struct LmcodecCodec {
 }
 
 impl LmcodecCodec {
-    /// The embedded model of an effort, or the one in the file `model`; with a kernel, or the fastest of this processor.
-    pub(super) fn new(effort: Effort, model: Option<&Path>, kernel: Option<Kernel>) -> Result<Self, lmcodec::Error> {
+    /// The embedded model of an effort, or the one in the file `model`.
+    pub(super) fn new(effort: Effort, model: Option<&Path>) -> Result<Self, lmcodec::Error> {
         let model = match model {
             Some(path) => Arc::new(Model::from_file(path)?),
             None => effort.model(),
         };
         let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
         let facts = [("model", model.name().to_string()), ("model SHA-256", model.sha256())];
-        let mut facts: BTreeMap<_, _> = facts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-        if let Some(kernel) = kernel {
-            facts.insert(KERNEL.into(), kernel.name().into());
-        }
-        let execution = Execution { threads: Some(NonZeroUsize::MIN), kernel, ..Execution::default() };
-        let encode = EncodeOptions { effort, model: Some(model), verify: false, execution, ..EncodeOptions::default() };
+        let facts = facts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        let encode = EncodeOptions::new().effort(effort).model(model).verify(false).threads(1);
         let decode = encode.decode_options();
         let name = match effort {
             Effort::Default => "lmcodec".to_string(),
@@ -138,7 +135,7 @@ pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn 
     let unknown = || {
         Failure::new(Exit::Usage, format!("no codec is called {name}: lmcodec, lmcodec-fast, lmcodec-best or store"))
     };
-    Ok(Box::new(LmcodecCodec::new(effort.ok_or_else(unknown)?, model, None)?))
+    Ok(Box::new(LmcodecCodec::new(effort.ok_or_else(unknown)?, model)?))
 }
 
 /// Lepton as a process: `lmcodec eval codec lepton encode|decode IN OUT`. Its seconds hold the start of this program.

@@ -8,6 +8,7 @@ mod documents;
 mod fid;
 mod image;
 mod latents;
+mod launch;
 mod lmcodec_codec;
 mod outputs;
 mod paper;
@@ -46,16 +47,24 @@ enum Command {
     Compare(compare::CompareArgs),
     #[cfg(feature = "fid")]
     Fid(fid::FidArgs),
+    /// Fréchet inception distance of two folders of images (not in this build: feature `fid`)
+    #[cfg(not(feature = "fid"))]
+    Fid(super::missing::Missing),
     Paper(paper::PaperArgs),
     Render(render::RenderArgs),
     Documents(documents::DocumentsArgs),
     Ppm(ppm::PpmArgs),
     #[command(hide = true)]
     Codec(codec::CodecArgs),
+    #[command(hide = true)]
+    Launch(launch::LaunchArgs),
 }
 
 impl Eval {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        if let Ok(own) = std::env::current_exe() {
+            lmcodec_eval::recompress::process::use_launcher(own.as_os_str(), &launch::WORDS);
+        }
         match &self.command {
             Command::Image(args) => args.run(),
             Command::Speech(args) => args.run(),
@@ -67,11 +76,14 @@ impl Eval {
             Command::Compare(args) => args.run(),
             #[cfg(feature = "fid")]
             Command::Fid(args) => args.run(),
+            #[cfg(not(feature = "fid"))]
+            Command::Fid(missing) => missing.run("eval fid", "fid").map(|_| ()),
             Command::Paper(args) => args.run(),
             Command::Render(args) => args.run(),
             Command::Documents(args) => args.run(),
             Command::Ppm(args) => args.run(),
             Command::Codec(args) => args.run(),
+            Command::Launch(args) => args.run(),
         }?;
         Ok(Exit::Success)
     }

@@ -6,7 +6,6 @@ use clap::Args;
 use lmcodec::Kernel;
 use lmcodec_eval::recompress::codec::Recompressor;
 use lmcodec_eval::recompress::document::document;
-use lmcodec_eval::recompress::markdown::markdown;
 use lmcodec_eval::recompress::measure::{SourceSet, measure};
 use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
 use lmcodec_eval::recompress::peers_csv;
@@ -139,7 +138,7 @@ impl RecompressArgs {
             );
         }
         if let Some(path) = &self.markdown {
-            outputs::write(path, markdown(&table).as_bytes(), self.force)?;
+            outputs::write(path, document(&table).to_markdown().as_bytes(), self.force)?;
         }
         if let Some(path) = &self.html {
             outputs::write(path, page(&document(&table), &PageOptions::default()).as_bytes(), self.force)?;

@@ -85,7 +85,7 @@ impl SpeechArgs {
 fn fault(error: SpeechEvaluationError) -> Failure {
     let exit = match &error {
         SpeechEvaluationError::Mismatch { .. } => Exit::Mismatch,
-        SpeechEvaluationError::Source { .. } | SpeechEvaluationError::Empty { .. } => Exit::Malformed,
+        SpeechEvaluationError::Source { .. } => Exit::Malformed,
         _ => Exit::Failure,
     };
     Failure::new(exit, error.to_string())

@@ -142,7 +142,7 @@ impl ModelWriter {
             let view = TensorView::new(*dtype, shape.clone(), data).expect("the data has the shape's length");
             (name, view)
         });
-        let metadata = HashMap::from([("lmcodec".to_owned(), json.to_owned())]);
+        let metadata = [("lmcodec".to_owned(), json.to_owned())].into_iter().collect();
         serialize(views, Some(metadata)).expect("serialisable tensors")
     }
 

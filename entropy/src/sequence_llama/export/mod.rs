@@ -13,7 +13,6 @@ pub use heads::{HeadSet, export_head_set, export_heads};
 use crate::error::ModelError;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
-use std::collections::HashMap;
 use thiserror::Error;
 
 /// A checkpoint or head set that cannot be exported.
@@ -106,6 +105,6 @@ impl Writer {
             TensorView::new(*dtype, shape.clone(), data).map(|view| (name.as_str(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>()?;
-        Ok(serialize(views, Some(HashMap::from([("lmcodec".to_owned(), json)])))?)
+        Ok(serialize(views, Some([("lmcodec".to_owned(), json)].into_iter().collect()))?)
     }
 }

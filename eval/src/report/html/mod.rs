@@ -31,7 +31,7 @@ pub fn page(document: &Document, options: &PageOptions) -> String {
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content=(concat!("lmcodec-eval ", env!("CARGO_PKG_VERSION")));
                 title { (document.title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(super::plot::style())) (PreEscaped(STYLE)) }
             }
             body {
                 header {

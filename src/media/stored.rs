@@ -1,0 +1,73 @@
+//! Keeping a file as it is, through a general compressor: the way out for whatever the model cannot code.
+
+use std::io::{Read, Write};
+
+use brotli::enc::BrotliEncoderParams;
+
+use super::Coded;
+use crate::container::{Compressor, Content};
+use crate::error::Error;
+
+/// Files up to this size get brotli's thorough search.
+const THOROUGH_BYTES: usize = 4 << 20;
+
+/// Brotli, or the bytes themselves where that is shorter.
+pub(crate) fn encode(original: &[u8]) -> Coded {
+    let packed = compress(original).filter(|packed| packed.len() < original.len());
+    let (compressor, payload) = match packed {
+        Some(packed) => (Compressor::Brotli, packed),
+        None => (Compressor::Raw, original.to_vec()),
+    };
+    Coded { content: Content::Stored(compressor), payloads: vec![payload], model: String::new(), symbols: None }
+}
+
+/// The original from a stored payload; at most `length` bytes are produced.
+pub(crate) fn decode(payload: &[u8], compressor: Compressor, length: u64, offset: usize) -> Result<Vec<u8>, Error> {
+    match compressor {
+        Compressor::Raw => Ok(payload.to_vec()),
+        Compressor::Brotli => {
+            let mut original = Vec::new();
+            // One byte more than expected shows that there is too much; the caller compares the lengths.
+            brotli::Decompressor::new(payload, 1 << 16)
+                .take(length.saturating_add(1))
+                .read_to_end(&mut original)
+                .map_err(|error| Error::malformed(offset, format!("the brotli stream of the payload: {error}")))?;
+            Ok(original)
+        }
+    }
+}
+
+fn compress(original: &[u8]) -> Option<Vec<u8>> {
+    let quality = if original.len() <= THOROUGH_BYTES { 9 } else { 5 };
+    let parameters = BrotliEncoderParams { quality, lgwin: 22, size_hint: original.len(), ..Default::default() };
+    let mut packed = Vec::new();
+    {
+        let mut writer = brotli::CompressorWriter::with_params(&mut packed, 1 << 16, &parameters);
+        writer.write_all(original).ok()?;
+        writer.flush().ok()?;
+    }
+    Some(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_form_is_chosen() {
+        for (original, expected) in
+            [(vec![7; 1000], Compressor::Brotli), (vec![], Compressor::Raw), (vec![3], Compressor::Raw)]
+        {
+            let coded = encode(&original);
+            assert_eq!(coded.content, Content::Stored(expected));
+            let back = decode(&coded.payloads[0], expected, original.len() as u64, 0).expect("decodes");
+            assert_eq!(back, original);
+        }
+    }
+
+    #[test]
+    fn a_brotli_bomb_stops_at_the_stated_length() {
+        let coded = encode(&vec![0; 1 << 20]);
+        assert_eq!(decode(&coded.payloads[0], Compressor::Brotli, 1000, 0).expect("decodes").len(), 1001);
+    }
+}
