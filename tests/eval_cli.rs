@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
-use lmcodec_eval::recompress::speed::{SpeedError, measure_speed};
+use lmcodec_eval::recompress::speed::{KIND, SpeedError, SpeedReport, measure_speed};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lmcodec");
 
@@ -83,15 +83,19 @@ fn speed_pairs_processes_of_this_command() {
     let line = |way| CommandLine::new(PROGRAM, &["eval", "codec", "store", way, "IN", "OUT"]);
     let codecs = [ExternalCodec::new("store", "", line("encode"), line("decode"), "coded")];
     let files = [("x".to_string(), TINY.to_vec())];
-    let report = measure_speed(&codecs, &files, 3, "none of this name", &|| ()).unwrap();
+    let report = measure_speed("t", &codecs, &files, 3, &["none of this name".into(), "store".into()], &|| ()).unwrap();
     let store = &report.codecs[0];
-    assert_eq!((report.anchor.as_str(), report.pixels, store.byte_exact), ("store", 20000, 1));
+    assert_eq!((report.title.as_str(), report.pixels, store.byte_exact), ("t", 20000, 1));
     assert_eq!(store.coded_bytes, TINY.len() as u64);
-    assert!((store.encode.cpu_ratio - 1.0).abs() < 1e-12, "{store:?}");
-    assert!(matches!(measure_speed(&codecs, &files, 0, "", &|| ()), Err(SpeedError::Nothing { runs: 0, .. })));
-    assert!(matches!(measure_speed(&[], &files, 1, "", &|| ()), Err(SpeedError::NoCodec)));
+    assert_eq!(store.encode.ratios.len(), 1);
+    assert!((store.encode.ratio("store").unwrap() - 1.0).abs() < 1e-12, "{store:?}");
+    assert!(store.encode.peak_bytes.is_none_or(|peak| peak >= 500_000), "{store:?}");
+    let again: SpeedReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!((again.kind.as_str(), again.files), (KIND, report.files));
+    assert!(matches!(measure_speed("", &codecs, &files, 0, &[], &|| ()), Err(SpeedError::Nothing { runs: 0, .. })));
+    assert!(matches!(measure_speed("", &[], &files, 1, &[], &|| ()), Err(SpeedError::NoCodec)));
     let text = [("t".to_string(), b"text".to_vec())];
-    assert!(matches!(measure_speed(&codecs, &text, 1, "", &|| ()), Err(SpeedError::NoSize { .. })));
+    assert!(matches!(measure_speed("", &codecs, &text, 1, &[], &|| ()), Err(SpeedError::NoSize { .. })));
 }
 
 /// The words of LibriSpeech's lists, a recogniser that always says the same, and ViSQOL's way of printing.

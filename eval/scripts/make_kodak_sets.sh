@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the JPEG sets of the recompression table from a folder of PNGs (the 24 Kodak images), with cjpeg of libjpeg-turbo.
 #   make_kodak_sets.sh PNG_DIR OUT_DIR
-# OUT_DIR gets a20 a50 a80 a95 (4:2:0), c20 c50 c80 (4:4:4) and d20 d50 d80 (grayscale). -baseline keeps the quantization
+# OUT_DIR gets a20 a50 a75 a80 a85 a95 (4:2:0), c75 (4:4:4) and d20 d50 d80 (grayscale). -baseline keeps the quantization
 # tables of quality 20 within 8 bits. LMCODEC names the command lmcodec if it is not on the PATH.
 set -eu
 
@@ -32,8 +32,8 @@ for png in "$png_dir"/*.png; do
     found=$((found + 1))
     image=$(basename "$png" .png)
     "$lmcodec" eval ppm "$png" "$scratch/image.ppm" --force
-    for q in 20 50 80 95; do make_set "a$q" "$image" -quality $q -sample 2x2; done
-    for q in 20 50 80; do make_set "c$q" "$image" -quality $q -sample 1x1; done
+    for q in 20 50 75 80 85 95; do make_set "a$q" "$image" -quality $q -sample 2x2; done
+    make_set c75 "$image" -quality 75 -sample 1x1
     for q in 20 50 80; do make_set "d$q" "$image" -quality $q -grayscale; done
 done
 [ "$found" -gt 0 ] || { echo "$0: no .png in $png_dir" >&2; exit 1; }

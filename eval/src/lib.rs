@@ -9,6 +9,7 @@
 //! | [`metrics`] | two images, signals, transcripts or feature sets → PSNR, MS-SSIM, SSIMULACRA2, FID, SI-SDR, LSD, WER |
 //! | [`rate`] | curves → BD-rate, BD-quality |
 //! | [`paper`] | result files → the tables and figures of the paper, our column beside its own |
+//! | [`published`] | committed records → the tables of README and docs |
 //! | [`report`] | a report as data → Markdown, CSV, one HTML page |
 //! | [`plot`] | curves → SVG |
 //!
@@ -21,6 +22,7 @@ pub mod image;
 pub mod latents;
 pub mod metrics;
 pub mod paper;
+pub mod published;
 pub mod rate;
 pub mod recompress;
 pub mod report;

@@ -4,7 +4,7 @@ use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
 use lmcodec_eval::recompress::document::document;
 use lmcodec_eval::recompress::measure::{RecompressionError, SourceSet, measure};
 use lmcodec_eval::recompress::peers_csv::{self, Merged, PeersCsvError};
-use lmcodec_eval::recompress::table::{Origin, RecompressionTable};
+use lmcodec_eval::recompress::table::{JoinError, Origin, RecompressionTable};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -118,7 +118,7 @@ fn published_sizes_count_for_the_same_source_only() {
         "set,image,codec,source_bytes,coded_bytes\ns,a,best,{a},200\ns,b,best,{},10\ns,b,other,{b},300\n\nt,a,best,{a},1\n",
         b + 1
     );
-    let merged = peers_csv::merge(&mut table, &peers_csv::parse(&csv).unwrap());
+    let merged = peers_csv::merge(&mut table, &peers_csv::parse(&csv).unwrap(), "a list");
     assert_eq!(merged, Merged { used: 2, other_source: 1, not_measured: 1 });
     let published: Vec<_> = table.sets[0].codecs.iter().filter(|c| c.origin == Origin::Published).collect();
     assert_eq!(
@@ -126,11 +126,47 @@ fn published_sizes_count_for_the_same_source_only() {
         [("best", 200), ("other", 300)]
     );
     assert_eq!((published[0].source_bytes as usize, published[0].byte_exact), (a, None));
+    assert_eq!(published[0].source.as_deref(), Some("a list"));
     assert!(document(&table).to_markdown().contains("| best † |"));
 
     assert!(matches!(peers_csv::parse("set,image\n"), Err(PeersCsvError::Header { .. })));
     let bad = "set,image,codec,source_bytes,coded_bytes\ns,a,c,1,2\ns,a,c,1,x\n";
     assert!(matches!(peers_csv::parse(bad), Err(PeersCsvError::Line { line: 3, .. })));
+}
+
+#[test]
+fn tables_of_the_same_files_become_one() {
+    let dir = folder();
+    let mut ours = table(dir.path(), 1);
+    let mut theirs = ours.clone();
+    assert_eq!(ours.join(&theirs, ""), Err(JoinError::Twice { set: "s".into(), codec: "store".into() }));
+    let rename = |t: &mut RecompressionTable, name: &str| {
+        t.sets[0].codecs.truncate(1);
+        t.sets[0].codecs[0].codec = name.into();
+    };
+    rename(&mut theirs, "there");
+    let mut again = theirs.clone();
+    ours.join(&theirs, "").unwrap();
+    let joined = ours.sets[0].codec("there").unwrap();
+    assert_eq!((joined.origin, &joined.source, joined), (Origin::Measured, &None, &theirs.sets[0].codecs[0]));
+
+    // Another machine: its bytes count, its seconds do not.
+    rename(&mut again, "elsewhere");
+    again.environment.cpu = Some("another".into());
+    ours.join(&again, "measured earlier").unwrap();
+    let joined = ours.sets[0].codec("elsewhere").unwrap();
+    assert_eq!((joined.origin, joined.source.as_deref()), (Origin::Measured, Some("measured earlier")));
+    assert_eq!((joined.coded_bytes, joined.byte_exact), (again.sets[0].codecs[0].coded_bytes, Some(2)));
+    assert!(joined.encode_mp_per_wall_s.is_none() && joined.files.iter().all(|f| f.decode_wall_s.is_none()));
+
+    // Other source files are another set.
+    again.sets[0].images[1].source_bytes += 1;
+    let before = ours.clone();
+    assert!(matches!(ours.join(&again, ""), Err(JoinError::Source { image, .. }) if image == "b"));
+    assert_eq!(ours, before);
+    again.sets[0].name = "t".into();
+    ours.join(&again, "").unwrap();
+    assert_eq!(ours.set("t").unwrap().codecs.len(), 1);
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Codes {
     }
 }
 
-fn grid(text: &str) -> Result<(usize, usize), String> {
+pub(crate) fn grid(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
     sides.filter(|&(height, width)| height > 0 && width > 0).ok_or_else(|| "rows x columns, as in 8x16".into())
 }

@@ -6,7 +6,7 @@
 //! | [`packing`] | minimal-width packing |
 //! | [`huffman`] | static Huffman of order 0, one table or one a layer, tables included |
 //! | [`adaptive`] | adaptive arithmetic coding of order 0 and order 1 with the range coder of lmcodec-entropy |
-//! | [`general`] | xz, zstd and brotli at their strongest level |
+//! | [`general`] | xz, zstd and brotli at their strongest level; zpaq where its program is installed |
 //!
 //! [`document`] makes a report of them.
 //!
@@ -19,6 +19,7 @@ pub mod huffman;
 pub mod packing;
 mod stream;
 
+use crate::recompress::peers::on_path;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -160,7 +161,7 @@ pub trait LatentCoder: Sync {
     fn decode(&self, stream: &[u8]) -> Result<LatentCodes, LatentError>;
 }
 
-/// All anchors, weakest first.
+/// The anchors of this crate, weakest first.
 pub fn anchors() -> Vec<Box<dyn LatentCoder>> {
     use general::{Brotli, General, Xz, Zstd};
     vec![
@@ -175,6 +176,15 @@ pub fn anchors() -> Vec<Box<dyn LatentCoder>> {
         Box::new(General(Brotli)),
         Box::new(General(Xz)),
     ]
+}
+
+/// [`anchors`], and those whose programs are on the PATH.
+pub fn installed_anchors() -> Vec<Box<dyn LatentCoder>> {
+    let mut anchors = anchors();
+    if on_path("zpaq") {
+        anchors.push(Box::new(general::General(general::Zpaq)));
+    }
+    anchors
 }
 
 /// What one anchor made of an array.

@@ -1,9 +1,11 @@
 //! Result files: what experiments write and the tables read.
 //!
 //! One [`Record`] is one coded set of latents. A file holds one record, a list of records, `{"records": [...]}`, a report of
-//! `lmcodec eval image` or `lmcodec eval speech`, or a table of `lmcodec eval recompress`; other JSON files are left out.
+//! `lmcodec eval image` or `lmcodec eval speech`, or a table of `lmcodec eval recompress`; a report of `lmcodec eval speed` is known but
+//! not used, other JSON files are left out.
 
 use crate::image::report::{ImageReport, KIND};
+use crate::recompress::speed::{KIND as SPEED_KIND, SpeedReport};
 use crate::recompress::table::RecompressionTable;
 use crate::speech::document::{KIND as SPEECH_KIND, SpeechReport};
 use serde::{Deserialize, Serialize};
@@ -171,6 +173,9 @@ impl Results {
             && report.kind == SPEECH_KIND
         {
             self.speech.push(report);
+        } else if serde_json::from_slice::<SpeedReport>(json).is_ok_and(|report| report.kind == SPEED_KIND) {
+            // Speed beside other programs: the paper has no such table.
+            return Ok(true);
         } else {
             match serde_json::from_slice::<FileShape>(json) {
                 Ok(FileShape::List { records } | FileShape::Bare(records)) => self.add(name, records)?,

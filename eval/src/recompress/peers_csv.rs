@@ -81,8 +81,8 @@ fn parse_line(line: &str) -> Option<PublishedSize> {
     })
 }
 
-/// Appends the published codecs to the sets they match, sorted by name within a set.
-pub fn merge(table: &mut RecompressionTable, published: &[PublishedSize]) -> Merged {
+/// Appends the published codecs to the sets they match, sorted by name within a set; `source` says where the sizes come from.
+pub fn merge(table: &mut RecompressionTable, published: &[PublishedSize], source: &str) -> Merged {
     let mut merged = Merged::default();
     for line in published {
         let images = table.sets.iter().filter(|s| s.name == line.set).flat_map(|s| &s.images);
@@ -108,7 +108,8 @@ pub fn merge(table: &mut RecompressionTable, published: &[PublishedSize]) -> Mer
                     ..Measurement::default()
                 })
                 .collect();
-            set.codecs.push(CodecResult::new(codec, "", Origin::Published, &set.images, files));
+            let result = CodecResult::new(codec, "", Origin::Published, &set.images, files);
+            set.codecs.push(CodecResult { source: Some(source.into()), ..result });
         }
     }
     merged

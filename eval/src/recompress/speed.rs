@@ -7,10 +7,14 @@
 use super::codec::{CodecError, Recompressor};
 use super::jpeg_size::jpeg_size;
 use super::peers::{Direction, ExternalCodec};
-use super::process::own_resident_bytes;
 use crate::report::environment::Environment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+/// What [`SpeedReport::kind`] says.
+pub const KIND: &str = "lmcodec-speed-report";
+/// The fact of a codec that names its kernel.
+pub const KERNEL: &str = "kernel";
 
 /// Why no speed can be reported.
 #[derive(Debug, Error)]
@@ -45,8 +49,12 @@ pub enum SpeedError {
 }
 
 /// What all codecs cost.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpeedReport {
+    /// [`KIND`].
+    pub kind: String,
+    /// What was measured, in a few words.
+    pub title: String,
     /// Where it was measured.
     pub environment: Environment,
     /// Names of the files.
@@ -55,21 +63,19 @@ pub struct SpeedReport {
     pub pixels: u64,
     /// Measured runs a file, codec and direction.
     pub runs: usize,
-    /// The codec that ratios are against.
-    pub anchor: String,
-    /// Resident bytes of the measuring process: peaks of memory cannot read lower.
-    pub peak_floor_bytes: u64,
     /// One entry a codec.
     pub codecs: Vec<CodecSpeed>,
 }
 
 /// What one codec costs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CodecSpeed {
     /// Name.
     pub codec: String,
     /// Version.
     pub version: String,
+    /// Kernel, for codecs that have several.
+    pub kernel: Option<String>,
     /// Bytes of all coded files.
     pub coded_bytes: u64,
     /// Files that came back byte for byte.
@@ -80,38 +86,55 @@ pub struct CodecSpeed {
     pub decode: Cost,
 }
 
-/// One direction of one codec.
-#[derive(Debug, Clone, Serialize)]
+/// One direction of one codec. What the system does not tell is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Σ over the files of the median CPU seconds.
-    pub cpu_s: f64,
+    pub cpu_s: Option<f64>,
     /// Σ over the files of the median wall seconds.
     pub wall_s: f64,
     /// Megapixels a CPU second.
-    pub mp_per_cpu_s: f64,
+    pub mp_per_cpu_s: Option<f64>,
     /// Largest peak of resident memory, in bytes.
-    pub peak_bytes: u64,
-    /// Median over files and runs of the CPU seconds over the anchor's in the same round.
-    pub cpu_ratio: f64,
-    /// First and third quartile of that ratio.
-    pub cpu_ratio_quartiles: [f64; 2],
+    pub peak_bytes: Option<u64>,
+    /// CPU seconds beside each anchor's.
+    pub ratios: Vec<Ratio>,
+}
+
+/// CPU seconds over those of an anchor in the same round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Name of the anchor.
+    pub anchor: String,
+    /// Median over files and runs.
+    pub median: f64,
+    /// First and third quartile.
+    pub quartiles: [f64; 2],
+}
+
+impl Cost {
+    /// The median ratio to an anchor.
+    pub fn ratio(&self, anchor: &str) -> Option<f64> {
+        self.ratios.iter().find(|r| r.anchor == anchor).map(|r| r.median)
+    }
 }
 
 /// One measured run.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    cpu_s: f64,
+    cpu_s: Option<f64>,
     wall_s: f64,
-    peak_bytes: u64,
+    peak_bytes: Option<u64>,
 }
 
-/// Measures every codec on every file `(name, bytes)`. Ratios are against the codec called `anchor`, or the first one where
-/// there is none of that name. `progress` is called after each file of each round.
+/// Measures every codec on every file `(name, bytes)`. Ratios are against the codecs called as in `anchors`, as far as they
+/// are measured. `progress` is called after each file of each round.
 pub fn measure_speed(
+    title: &str,
     codecs: &[ExternalCodec],
     files: &[(String, Vec<u8>)],
     runs: usize,
-    anchor: &str,
+    anchors: &[String],
     progress: &dyn Fn(),
 ) -> Result<SpeedReport, SpeedError> {
     if codecs.is_empty() {
@@ -120,7 +143,7 @@ pub fn measure_speed(
     if files.is_empty() || runs == 0 {
         return Err(SpeedError::Nothing { files: files.len(), runs });
     }
-    let anchor = codecs.iter().position(|c| c.name() == anchor).unwrap_or(0);
+    let anchors: Vec<usize> = anchors.iter().filter_map(|a| codecs.iter().position(|c| c.name() == a)).collect();
     let n = codecs.len();
     let (mut coded_bytes, mut exact, mut pixels) = (vec![0; n], vec![0; n], 0);
     // samples[codec][direction][file][run]
@@ -142,52 +165,67 @@ pub fn measure_speed(
                 for c in (0..n).map(|c| (c + run) % n) {
                     let input = if d == 0 { jpeg } else { &coded[c] };
                     let m = codecs[c].run(direction, input).map_err(|e| failed(c, e))?;
-                    samples[c][d][f].push(Sample {
-                        cpu_s: m.cpu_s.unwrap_or(f64::NAN),
-                        wall_s: m.wall_s,
-                        peak_bytes: m.peak_bytes.unwrap_or(0),
-                    });
+                    samples[c][d][f].push(Sample { cpu_s: m.cpu_s, wall_s: m.wall_s, peak_bytes: m.peak_bytes });
                 }
             }
             progress();
         }
     }
+    let ratios = |c: usize, d: usize| {
+        let to = |&a: &usize| ratio(codecs[a].name(), &samples[c][d], &samples[a][d]);
+        anchors.iter().filter_map(to).collect::<Vec<_>>()
+    };
     let codecs = codecs
         .iter()
         .enumerate()
         .map(|(c, codec)| CodecSpeed {
             codec: codec.name().into(),
             version: codec.version().into(),
+            kernel: codec.facts().remove(KERNEL),
             coded_bytes: coded_bytes[c],
             byte_exact: exact[c],
-            encode: cost(&samples[c][0], &samples[anchor][0], pixels),
-            decode: cost(&samples[c][1], &samples[anchor][1], pixels),
+            encode: Cost { ratios: ratios(c, 0), ..cost(&samples[c][0], pixels) },
+            decode: Cost { ratios: ratios(c, 1), ..cost(&samples[c][1], pixels) },
         })
-        .collect::<Vec<_>>();
+        .collect();
     Ok(SpeedReport {
+        kind: KIND.into(),
+        title: title.into(),
         environment: Environment::current(1),
         files: files.iter().map(|f| f.0.clone()).collect(),
         pixels,
         runs,
-        anchor: codecs[anchor].codec.clone(),
-        peak_floor_bytes: own_resident_bytes().unwrap_or(0),
         codecs,
     })
 }
 
-fn cost(own: &[Vec<Sample>], anchor: &[Vec<Sample>], pixels: u64) -> Cost {
-    let sum_of_medians =
-        |get: fn(&Sample) -> f64| own.iter().map(|runs| quantile(runs.iter().map(get).collect(), 0.5)).sum::<f64>();
-    let ratios: Vec<f64> = own.iter().flatten().zip(anchor.iter().flatten()).map(|(o, a)| o.cpu_s / a.cpu_s).collect();
-    let cpu_s = sum_of_medians(|s| s.cpu_s);
+/// The cost without ratios; of each file's runs the median counts.
+fn cost(files: &[Vec<Sample>], pixels: u64) -> Cost {
+    let median = |get: fn(&Sample) -> Option<f64>, runs: &Vec<Sample>| {
+        let known: Option<Vec<f64>> = runs.iter().map(get).collect();
+        known.map(|values| quantile(values, 0.5))
+    };
+    let sum = |get: fn(&Sample) -> Option<f64>| files.iter().map(|runs| median(get, runs)).sum::<Option<f64>>();
+    let cpu_s = sum(|s| s.cpu_s);
     Cost {
         cpu_s,
-        wall_s: sum_of_medians(|s| s.wall_s),
-        mp_per_cpu_s: pixels as f64 / cpu_s / 1e6,
-        peak_bytes: own.iter().flatten().map(|s| s.peak_bytes).max().unwrap_or(0),
-        cpu_ratio: quantile(ratios.clone(), 0.5),
-        cpu_ratio_quartiles: [quantile(ratios.clone(), 0.25), quantile(ratios, 0.75)],
+        wall_s: sum(|s| Some(s.wall_s)).unwrap_or_default(),
+        mp_per_cpu_s: cpu_s.filter(|&s| s > 0.0).map(|s| pixels as f64 / s / 1e6),
+        peak_bytes: files.iter().flatten().filter_map(|s| s.peak_bytes).max(),
+        ratios: Vec::new(),
     }
+}
+
+/// CPU seconds over the anchor's, run by run; `None` where a run's are not known.
+fn ratio(anchor: &str, own: &[Vec<Sample>], others: &[Vec<Sample>]) -> Option<Ratio> {
+    let pairs = own.iter().flatten().zip(others.iter().flatten());
+    let of = |(own, other): (&Sample, &Sample)| other.cpu_s.filter(|&s| s > 0.0).and_then(|s| Some(own.cpu_s? / s));
+    let ratios: Vec<f64> = pairs.map(of).collect::<Option<_>>()?;
+    Some(Ratio {
+        anchor: anchor.into(),
+        median: quantile(ratios.clone(), 0.5),
+        quartiles: [quantile(ratios.clone(), 0.25), quantile(ratios, 0.75)],
+    })
 }
 
 /// The `q` quantile with linear interpolation; `values` is not empty.
@@ -205,12 +243,23 @@ mod tests {
 
     #[test]
     fn medians_and_ratios() {
-        let runs = |s: &[f64]| s.iter().map(|&t| Sample { cpu_s: t, wall_s: 2.0 * t, peak_bytes: 7 }).collect();
+        let sample = |&t: &f64| Sample { cpu_s: Some(t), wall_s: 2.0 * t, peak_bytes: Some(7) };
+        let runs = |s: &[f64]| s.iter().map(sample).collect::<Vec<_>>();
         let own = [runs(&[1.0, 9.0, 2.0]), runs(&[4.0, 4.0, 4.0])];
         let anchor = [runs(&[0.5, 3.0, 2.0]), runs(&[1.0, 1.0, 1.0])];
-        let cost = cost(&own, &anchor, 12_000_000);
-        assert_eq!((cost.cpu_s, cost.wall_s, cost.mp_per_cpu_s, cost.peak_bytes), (6.0, 12.0, 2.0, 7));
+        let cost = cost(&own, 12_000_000);
+        assert_eq!((cost.cpu_s, cost.wall_s, cost.mp_per_cpu_s), (Some(6.0), 12.0, Some(2.0)));
+        assert_eq!(cost.peak_bytes, Some(7));
         // ratios 2 3 1 4 4 4
-        assert_eq!((cost.cpu_ratio, cost.cpu_ratio_quartiles), (3.5, [2.25, 4.0]));
+        let ratio = ratio("anchor", &own, &anchor).unwrap();
+        assert_eq!((ratio.median, ratio.quartiles), (3.5, [2.25, 4.0]));
+    }
+
+    #[test]
+    fn what_the_system_does_not_tell_stays_unknown() {
+        let unknown = [vec![Sample { cpu_s: None, wall_s: 1.0, peak_bytes: None }]];
+        let cost = cost(&unknown, 1);
+        assert_eq!((cost.cpu_s, cost.mp_per_cpu_s, cost.peak_bytes, cost.wall_s), (None, None, None, 1.0));
+        assert_eq!(ratio("anchor", &unknown, &unknown), None);
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::report::environment::Environment;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// All sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ impl SourceFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Measured in this run.
+    /// Measured in this run, or by the same program in the run that [`CodecResult::source`] tells of.
     Measured,
     /// Taken from a list of published sizes; nothing was run.
     Published,
@@ -68,22 +69,31 @@ pub struct Measurement {
     /// File name without extension.
     pub image: String,
     /// Size of the coded file; `None` where encoding failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coded_bytes: Option<u64>,
     /// Whether decoding gave the source file byte for byte; `None` where it was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte_exact: Option<bool>,
     /// CPU seconds of encoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode_cpu_s: Option<f64>,
     /// Wall seconds of encoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode_wall_s: Option<f64>,
     /// CPU seconds of decoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_cpu_s: Option<f64>,
     /// Wall seconds of decoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_wall_s: Option<f64>,
     /// Peak resident bytes of the encoding process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode_peak_bytes: Option<u64>,
     /// Peak resident bytes of the decoding process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_peak_bytes: Option<u64>,
     /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
@@ -96,6 +106,9 @@ pub struct CodecResult {
     pub version: String,
     /// Measured here or published.
     pub origin: Origin,
+    /// Where sizes that were not measured in this run come from, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Files coded.
     pub coded_files: usize,
     /// Files that the codec failed to code (a decoding failure is a file that is not byte exact).
@@ -124,7 +137,85 @@ pub struct CodecResult {
     pub files: Vec<Measurement>,
 }
 
+/// Why two tables cannot become one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JoinError {
+    /// Both hold sizes of one codec on one set.
+    #[error("set {set}: both tables hold {codec}")]
+    Twice {
+        /// Name of the set.
+        set: String,
+        /// Name of the codec.
+        codec: String,
+    },
+    /// One set of other source files.
+    #[error("set {set}: the tables are of different source files, {image} first")]
+    Source {
+        /// Name of the set.
+        set: String,
+        /// The first file that differs.
+        image: String,
+    },
+}
+
+impl RecompressionTable {
+    /// Adds the sets and codecs of another table. Sets of one name must be of the same source files, by name and bytes.
+    /// Where the other table was measured on another machine, its seconds and memory are left out, and `source` says where
+    /// its sizes come from.
+    ///
+    /// # Errors
+    /// [`JoinError`]; this table is then unchanged.
+    pub fn join(&mut self, other: &Self, source: &str) -> Result<(), JoinError> {
+        let same_machine = self.environment == other.environment;
+        let mut sets = self.sets.clone();
+        for theirs in &other.sets {
+            let codecs = theirs.codecs.iter().map(|codec| {
+                if same_machine {
+                    return codec.clone();
+                }
+                let sizes = codec.files.iter().map(|f| Measurement {
+                    image: f.image.clone(),
+                    coded_bytes: f.coded_bytes,
+                    byte_exact: f.byte_exact,
+                    error: f.error.clone(),
+                    ..Measurement::default()
+                });
+                let files = sizes.collect();
+                let result = CodecResult::new(&codec.codec, &codec.version, codec.origin, &theirs.images, files);
+                CodecResult { source: codec.source.clone().or_else(|| Some(source.into())), ..result }
+            });
+            let Some(ours) = sets.iter_mut().find(|s| s.name == theirs.name) else {
+                sets.push(SetResult::new(&theirs.name, theirs.images.clone(), codecs.collect()));
+                continue;
+            };
+            let differs = ours.images.iter().zip(&theirs.images).find(|(a, b)| a != b).map(|pair| pair.0);
+            if differs.is_some() || ours.images.len() != theirs.images.len() {
+                let image = differs.or(ours.images.last()).map_or(String::new(), |i| i.image.clone());
+                return Err(JoinError::Source { set: theirs.name.clone(), image });
+            }
+            for codec in codecs {
+                if ours.codecs.iter().any(|c| c.codec == codec.codec) {
+                    return Err(JoinError::Twice { set: theirs.name.clone(), codec: codec.codec });
+                }
+                ours.codecs.push(codec);
+            }
+        }
+        self.sets = sets;
+        Ok(())
+    }
+
+    /// A set by its name.
+    pub fn set(&self, name: &str) -> Option<&SetResult> {
+        self.sets.iter().find(|s| s.name == name)
+    }
+}
+
 impl SetResult {
+    /// A codec by its name.
+    pub fn codec(&self, name: &str) -> Option<&CodecResult> {
+        self.codecs.iter().find(|c| c.codec == name)
+    }
+
     /// Sums up the source files.
     pub fn new(name: &str, images: Vec<SourceFile>, codecs: Vec<CodecResult>) -> Self {
         Self {
@@ -156,6 +247,7 @@ impl CodecResult {
             codec: codec.into(),
             version: version.into(),
             origin,
+            source: None,
             coded_files: coded.len(),
             failed: files.len() - coded.len(),
             byte_exact: tried.then(|| coded.iter().filter(|c| c.1.byte_exact == Some(true)).count()),

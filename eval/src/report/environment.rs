@@ -20,7 +20,16 @@ impl Environment {
     /// The machine that this runs on.
     pub fn current(threads: usize) -> Self {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-            text.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).map(str::to_string)
+            let field = |name: &str| {
+                let line = text.lines().find(|l| l.split(':').next().is_some_and(|key| key.trim() == name))?;
+                Some(line.split_once(':')?.1.trim().to_string())
+            };
+            let model = field("model name")?;
+            // Virtual machines hide the name; family and model still tell the generation.
+            Some(match field("cpu family").zip(field("model")) {
+                Some((family, number)) => format!("{model} (family {family}, model {number})"),
+                None => model,
+            })
         });
         Self {
             eval_version: env!("CARGO_PKG_VERSION").into(),

@@ -4,6 +4,15 @@ use super::document::{Block, Document, HeatMap, Table};
 use super::plot::Plot;
 use std::fmt::Write;
 
+impl Table {
+    /// The table as Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::new();
+        markdown_table(self, &mut out);
+        out
+    }
+}
+
 impl Document {
     /// The document as Markdown. Plots become tables of their points, pictures are left out.
     pub fn to_markdown(&self) -> String {

@@ -13,5 +13,6 @@ pub mod csv;
 pub mod document;
 pub mod environment;
 pub mod html;
+pub mod leaf_lines;
 pub mod markdown;
 pub mod plot;

@@ -72,7 +72,7 @@ impl ImageArgs {
             only_420: self.only_420,
         });
         let own = self.own.codecs()?;
-        let processes = self.own.processes()?;
+        let processes = self.own.processes(&[lmcodec::Kernel::detect()], None)?;
         let mut recompressors: Vec<Box<dyn Recompressor>> =
             processes.into_iter().map(|codec| Box::new(codec) as Box<dyn Recompressor>).collect();
         if !self.no_programs {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use lmcodec::{DecodeOptions, Effort, EncodeOptions, Model};
+use lmcodec::{DecodeOptions, Effort, EncodeOptions, Kernel, Model};
 use lmcodec_eval::recompress::bit_cost::{BitCost, ComponentCost};
 use lmcodec_eval::recompress::codec::{CodecError, Recompressor, Store};
 use lmcodec_eval::recompress::peers::{CommandLine, ExternalCodec};
+use lmcodec_eval::recompress::speed::KERNEL;
 
 use crate::commands::exit::{Exit, Failure};
 
@@ -29,9 +30,30 @@ impl Own {
         self.efforts.iter().map(|&effort| LmcodecCodec::new(effort, self.model.as_deref())).collect()
     }
 
-    /// Each as a process of its own.
-    pub(super) fn processes(&self) -> Result<Vec<ExternalCodec>, Failure> {
-        self.codecs()?.iter().map(|codec| as_process(codec, self.model.as_deref())).collect()
+    /// Each as a process of its own, with each of `kernels`: `encode` and `decode` of `program`, or of this very program, on one
+    /// thread and without the encoder's own check.
+    pub(super) fn processes(&self, kernels: &[Kernel], program: Option<&Path>) -> Result<Vec<ExternalCodec>, Failure> {
+        // The processes run in folders of their own.
+        let whole = |path: &Path| {
+            let found = std::fs::canonicalize(path);
+            found.map_err(|error| Failure::new(Exit::Io, format!("{}: {error}", path.display())))
+        };
+        let program = program.map_or_else(this_program, whole)?;
+        let model = self.model.as_deref().map(whole).transpose()?.map(|path| path.to_string_lossy().into_owned());
+        let all = self.efforts.iter().flat_map(|&effort| kernels.iter().map(move |&kernel| (effort, kernel)));
+        all.map(|(effort, kernel)| {
+            let codec = LmcodecCodec::new(effort, self.model.as_deref())?;
+            let mut common = vec!["IN", "-o", "OUT", "--threads", "1", "--kernel", kernel.name()];
+            common.extend(model.iter().flat_map(|path| ["--model", path.as_str()]));
+            let encode = [&["encode", "--effort", effort.name(), "--no-verify"][..], &common].concat();
+            let decode = [&["decode"][..], &common].concat();
+            let (encode, decode) = (CommandLine::new(&program, &encode), CommandLine::new(&program, &decode));
+            let external = ExternalCodec::new(codec.name(), codec.version(), encode, decode, "ljpg");
+            let mut facts = codec.facts();
+            facts.insert(KERNEL.into(), kernel.name().into());
+            Ok(external.with_facts(facts))
+        })
+        .collect()
     }
 }
 
@@ -105,6 +127,8 @@ impl Recompressor for LmcodecCodec {
 pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn Recompressor>, Failure> {
     let effort = match name {
         "store" => return Ok(Box::new(Store)),
+        #[cfg(feature = "lepton")]
+        "lepton" => return Ok(Box::new(lmcodec_eval::recompress::lepton::Lepton)),
         "lmcodec" => Some(Effort::Default),
         _ => name.strip_prefix("lmcodec-").and_then(|level| level.parse().ok()),
     };
@@ -114,20 +138,14 @@ pub(super) fn codec_by_name(name: &str, model: Option<&Path>) -> Result<Box<dyn 
     Ok(Box::new(LmcodecCodec::new(effort.ok_or_else(unknown)?, model)?))
 }
 
-/// A codec of this project as a process of its own, whose seconds and memory can be told apart:
-/// `lmcodec eval codec NAME encode|decode IN OUT`.
-fn as_process(codec: &dyn Recompressor, model: Option<&Path>) -> Result<ExternalCodec, Failure> {
-    let io = |error: std::io::Error| Failure::new(Exit::Io, error.to_string());
-    let program = std::env::current_exe().map_err(io)?;
-    // The process runs in a folder of its own.
-    let model = model.map(std::fs::canonicalize).transpose().map_err(io)?.map(|m| m.to_string_lossy().into_owned());
-    let line = |way| {
-        let mut arguments = vec!["eval", "codec", codec.name(), way, "IN", "OUT"];
-        if let Some(model) = &model {
-            arguments.extend(["--model", model]);
-        }
-        CommandLine::new(&program, &arguments)
-    };
-    Ok(ExternalCodec::new(codec.name(), codec.version(), line("encode"), line("decode"), "ljpg")
-        .with_facts(codec.facts()))
+/// Lepton as a process: `lmcodec eval codec lepton encode|decode IN OUT`. Its seconds hold the start of this program.
+#[cfg(feature = "lepton")]
+pub(super) fn lepton_process() -> Result<ExternalCodec, Failure> {
+    let (program, lepton) = (this_program()?, lmcodec_eval::recompress::lepton::Lepton);
+    let line = |way| CommandLine::new(&program, &["eval", "codec", lepton.name(), way, "IN", "OUT"]);
+    Ok(ExternalCodec::new(lepton.name(), lepton.version(), line("encode"), line("decode"), "lep"))
+}
+
+fn this_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::new(Exit::Io, error.to_string()))
 }

@@ -3,6 +3,7 @@
 mod bd_rate;
 mod codec;
 mod compare;
+mod documents;
 #[cfg(feature = "fid")]
 mod fid;
 mod image;
@@ -51,6 +52,7 @@ enum Command {
     Fid(super::missing::Missing),
     Paper(paper::PaperArgs),
     Render(render::RenderArgs),
+    Documents(documents::DocumentsArgs),
     Ppm(ppm::PpmArgs),
     #[command(hide = true)]
     Codec(codec::CodecArgs),
@@ -78,6 +80,7 @@ impl Eval {
             Command::Fid(missing) => missing.run("eval fid", "fid").map(|_| ()),
             Command::Paper(args) => args.run(),
             Command::Render(args) => args.run(),
+            Command::Documents(args) => args.run(),
             Command::Ppm(args) => args.run(),
             Command::Codec(args) => args.run(),
             Command::Launch(args) => args.run(),

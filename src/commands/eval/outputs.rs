@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lmcodec_eval::report::document::Document;
 use lmcodec_eval::report::html::{PageOptions, page};
+use lmcodec_eval::report::leaf_lines::leaf_lines;
 use serde::Serialize;
 
 use super::OrExit;
@@ -27,11 +28,9 @@ pub(super) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failur
     output::write(&target, bytes, force)
 }
 
-/// JSON with a line end.
+/// JSON, a line a leaf.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = serde_json::to_vec_pretty(value).or_exit(Exit::Failure)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    Ok(leaf_lines(&serde_json::to_string_pretty(value).or_exit(Exit::Failure)?).into_bytes())
 }
 
 /// The files of a report in one folder.
