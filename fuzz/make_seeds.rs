@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed("container_decode", &format!("{name}.ljpg"), &encode(&file, &options)?.bytes)?;
     }
     seed("container_decode", "stored.ljpg", &store(&[b'a'; 300], "a seed", &options)?.bytes)?;
-    let options = EncodeOptions { always_model: true, ..EncodeOptions::default() };
+    let options = EncodeOptions::new().always_model(true);
     for (name, file, codes) in synthetic::code_files() {
         // The arrangement in the target's first byte: VQ as the shape says, RVQ, layers first.
         let kind = if name.starts_with("vq") { 0 } else { 2 + u8::from(name.contains("layers-first")) };

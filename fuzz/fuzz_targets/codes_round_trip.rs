@@ -14,8 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         _ => CodesMedium::Rvq { layers_first: true },
     };
     let codes = CodesOptions::new(medium).segment_codes(64);
-    let mut options = EncodeOptions::default();
-    (options.verify, options.always_model) = (false, true);
+    let mut options = EncodeOptions::new().verify(false).always_model(true);
     options.limits.max_codes = 1 << 14;
     if let Ok(encoded) = encode_codes(file, &codes, &options) {
         assert_eq!(decode(&encoded.bytes, &DecodeOptions::default()).expect("decodes"), file);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lmcodec::{EncodeOptions, decode, encode};
+use lmcodec::{decode, encode};
 
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;

@@ -13,9 +13,7 @@ mod synthetic;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = Model::from_bytes("fuzzed", bytes) else { return };
     let original = synthetic::jpeg_file(16, 16, 3, &jpeg::EncodeOptions::default());
-    let mut options = synthetic::encode_options();
-    options.model = Some(Arc::new(model));
-    options.verify = false;
+    let options = synthetic::encode_options().model(Arc::new(model)).verify(false);
     // A head set without its backbone, say.
     let Ok(encoded) = encode(&original, &options) else { return };
     assert_eq!(decode(&encoded.bytes, &options.decode_options()).expect("decodes"), original);

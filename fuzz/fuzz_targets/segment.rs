@@ -1,14 +1,20 @@
 //! Coefficients of any size come back through the model; foreign payloads never panic.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use lmcodec_entropy::arrangement::plane::CoefficientPlane;
 use lmcodec_entropy::coder::{RangeDecoder, RangeEncoder};
+use lmcodec_entropy::frame_llama::FrameLlama;
 use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::segment::{Estimation, SegmentCoder};
 
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;
+
+static MODEL: LazyLock<FrameLlama> =
+    LazyLock::new(|| FrameLlama::from_bytes(&synthetic::model_bytes(1)).expect("a valid model"));
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((sizes, rest)) = bytes.split_at_checked(5) else { return };
@@ -24,9 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     for value in truth.iter_mut().flat_map(|plane| plane.blocks.as_flattened_mut()) {
         *value = values.next().unwrap_or(0);
     }
-    let model = synthetic::model();
-    let mut coder = SegmentCoder::new(model.frame().expect("a frame model"), Isa::detect(), Estimation::Secondary)
-        .expect("a fitting model");
+    let mut coder = SegmentCoder::new(&MODEL, Isa::detect(), Estimation::Secondary).expect("a fitting model");
     let mut sink = RangeEncoder::new();
     let has_symbols = truth.iter().flat_map(|plane| &plane.blocks).all(|block| !block[1..].contains(&i16::MIN));
     assert_eq!(coder.encode(&truth, &mut sink).is_ok(), has_symbols);
