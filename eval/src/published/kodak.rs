@@ -2,7 +2,7 @@
 
 use super::PublishedError;
 use super::records::{Place, Records};
-use crate::recompress::table::{CodecResult, Origin, RecompressionTable, SetResult, SourceFile};
+use crate::recompress::table::{CodecResult, Origin, SetResult, SourceFile};
 use crate::report::document::{Cell, Column, Table as Shown};
 use std::fmt::Write;
 
