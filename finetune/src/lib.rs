@@ -15,10 +15,6 @@
 pub mod checkpoint;
 pub mod codes;
 pub mod device;
-pub mod export;
 pub mod frame;
 pub mod run;
 pub mod sequence;
-
-// What the exporters call it.
-use frame::model;

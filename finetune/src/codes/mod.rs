@@ -7,7 +7,6 @@
 pub mod blocks;
 pub mod config;
 pub mod data;
-#[path = "../frames/export.rs"]
 pub mod export;
 pub mod loss;
 pub mod model;

@@ -9,9 +9,9 @@ use lmcodec_datasets::photos::{Split, load_folder};
 use sha2::{Digest, Sha256};
 
 use super::config::TrainConfig;
+use super::export::export;
 use super::parity::{Parity, held_out_images, parity};
 use super::train::Outcome;
-use crate::export::export;
 use crate::run::RunError;
 
 /// Qualities at which parity is measured, and held-out photos at each.

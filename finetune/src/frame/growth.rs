@@ -8,8 +8,8 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::export::values;
 use super::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
-use crate::export::values;
 
 /// What new rows or columns of a matrix hold.
 #[derive(Clone, Copy, PartialEq, Eq)]

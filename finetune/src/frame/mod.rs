@@ -7,6 +7,7 @@ pub mod ablation;
 pub mod batch;
 pub mod card;
 pub mod config;
+pub mod export;
 mod growth;
 pub mod loss;
 pub mod model;

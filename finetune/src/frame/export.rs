@@ -12,7 +12,7 @@ use lmcodec_entropy::arrangement::symbols::{ALPHABET, PRIMARY_SYMBOLS};
 use lmcodec_entropy::export::{BlockRows, FrameWriter, LOG2_E, Q_FEATURE, Q_LOGIT, Q_NORM, Q_RESIDUAL, Rows, Scaling};
 use lmcodec_entropy::frame_llama::FrameConfig;
 
-use crate::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
+use super::model::{FeedForward, FrameLlama, FrameLlamaConfig, LlamaBlock};
 
 pub(crate) fn values<const R: usize>(p: &Param<Tensor<R>>) -> Vec<f32> {
     p.val().into_data().try_to_vec().expect("parameters are f32")

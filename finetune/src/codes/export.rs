@@ -9,7 +9,7 @@ use lmcodec_entropy::export::{
 };
 
 use super::model::{DepthHead, FrameCoder, GridHead};
-use crate::export::{block, rows, values};
+use crate::frame::export::{block, rows, values};
 
 /// Rows of zeros up to a multiple of a panel.
 fn pad_rows(mut rows: Rows) -> Rows {
