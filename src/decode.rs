@@ -165,11 +165,11 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
             (Decoded::Stored(original), Vec::new())
         }
         Content::Jpeg(content) => {
-            let (image, faults) = media::jpeg::decode(content, &file)?;
+            let (image, faults) = media::jpeg::frame::decode(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::SequenceJpeg(content) => {
-            let (image, faults) = media::jpeg::decode_sequence(content, &file)?;
+            let (image, faults) = media::jpeg::sequence::decode(content, &file)?;
             (Decoded::Jpeg(image), faults)
         }
         Content::Codes(content) => {

@@ -115,7 +115,7 @@ pub(crate) fn open(content: &JpegContent, header: &Header, limits: &Limits) -> R
 }
 
 /// Decodes an image; what faulty segments hold stays zero.
-pub(super) fn decode(content: &JpegContent, file: &CodedFile<'_>) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
+pub(crate) fn decode(content: &JpegContent, file: &CodedFile<'_>) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
     let CodedFile { header, payloads, options, share } = file;
     let model = options.models.find(content.model)?;
     let (mut image, rows) = open(content, header, &options.limits)?;

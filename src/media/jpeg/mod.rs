@@ -3,16 +3,15 @@
 
 pub(crate) mod frame;
 pub(crate) mod segments;
-mod sequence;
+pub(crate) mod sequence;
 
 use std::ops::Range;
 
 use lmcodec_codecs::jpeg::{JpegError, JpegImage, SideInformation};
 
-use super::{Coded, CodedFile};
-use crate::container::{Header, JpegContent, SequenceJpegContent};
+use super::Coded;
+use crate::container::Header;
 use crate::error::Error;
-use crate::fault::SegmentFault;
 use crate::limits::Limits;
 use crate::options::EncodeOptions;
 
@@ -23,19 +22,6 @@ pub(crate) fn encode(image: &JpegImage, options: &EncodeOptions, share: Range<f6
         Some(llama) => sequence::encode(image, &model, llama, options, share),
         None => frame::encode(image, &model, options, share),
     }
-}
-
-/// Decodes an image; what faulty segments hold stays zero.
-pub(crate) fn decode(content: &JpegContent, file: &CodedFile<'_>) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
-    frame::decode(content, file)
-}
-
-/// [`decode`] for a file of a sequence model.
-pub(crate) fn decode_sequence(
-    content: &SequenceJpegContent,
-    file: &CodedFile<'_>,
-) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
-    sequence::decode(content, file)
 }
 
 /// The image that side information describes, with all coefficients zero; its size is checked against the limits.

@@ -57,7 +57,7 @@ pub(super) fn encode(
 }
 
 /// Decodes an image; the coefficients of faulty segments stay zero.
-pub(super) fn decode(
+pub(crate) fn decode(
     content: &SequenceJpegContent,
     file: &CodedFile<'_>,
 ) -> Result<(JpegImage, Vec<SegmentFault>), Error> {
