@@ -52,9 +52,11 @@ fn peak(c: &mut Criterion) {
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
         let mut group = c.benchmark_group("peak");
         group.throughput(Throughput::Elements((ROUNDS * SUMS * EACH) as u64));
-        // SAFETY: the processor has these instructions.
         group.bench_function("avx512-vnni, 16 bits", |b| {
-            b.iter(|| unsafe { dot_products(black_box(ROUNDS), black_box(3), black_box(-5)) })
+            b.iter(|| {
+                // SAFETY: the processor has these instructions.
+                unsafe { dot_products(black_box(ROUNDS), black_box(3), black_box(-5)) }
+            })
         });
     }
 }
