@@ -32,7 +32,7 @@ pub struct DepthHead {
     pub input_bias: Param<Tensor<2>>,
     /// Depth decoder.
     pub layers: Vec<LlamaBlock>,
-    /// [E]
+    /// `[E]`
     pub norm: Param<Tensor<1>>,
     /// [L, E, V]
     pub codes: Param<Tensor<3>>,
@@ -49,7 +49,7 @@ pub struct FrameCoder {
     pub embed: Linear,
     /// Backbone.
     pub layers: Vec<LlamaBlock>,
-    /// Final RMSNorm. [D]
+    /// Final RMSNorm. `[D]`
     pub norm: Param<Tensor<1>>,
     /// For VQ.
     pub grid: Option<GridHead>,

@@ -73,7 +73,7 @@ impl Escapes {
 pub struct StepGroup {
     /// K.
     pub steps: usize,
-    /// Index of each frame in the batch. [N]
+    /// Index of each frame in the batch. `[N]`
     pub frames: Vec<i32>,
     /// [N, K, G], already divided by 16.
     pub features: Vec<f32>,
@@ -97,13 +97,13 @@ pub struct Batch {
     pub grid: (usize, usize),
     /// [B, T, F], already divided by 16.
     pub features: Vec<f32>,
-    /// Target and condition: last nonzero position. [N]
+    /// Target and condition: last nonzero position. `[N]`
     pub last: Vec<i32>,
     /// Depth groups, empty ones left out.
     pub groups: Vec<StepGroup>,
     /// [N, C], already divided by 16.
     pub dc_features: Vec<f32>,
-    /// [N]
+    /// `[N]`
     pub dc_targets: Vec<i32>,
     /// Escaped DC residuals.
     pub dc_escapes: Escapes,

@@ -46,7 +46,7 @@ pub struct FrameLlamaConfig {
     pub depth_state: bool,
 }
 
-/// Harmonics of the rotary embedding: pair j turns by 2π·HARMONICS[j]/128 a position.
+/// Harmonics of the rotary embedding: pair j turns by `2π·HARMONICS[j]/128` a position.
 pub const HARMONICS: [usize; 8] = [1, 2, 4, 8, 12, 16, 24, 32];
 
 fn linear(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Linear {
@@ -61,7 +61,7 @@ pub(crate) fn rms_norm<const R: usize>(x: Tensor<R>, weight: Tensor<1>) -> Tenso
 /// SwiGLU feed-forward half of a Llama block.
 #[derive(Module, Debug)]
 pub struct FeedForward {
-    /// Weight of the RMSNorm before it. [D]
+    /// Weight of the RMSNorm before it. `[D]`
     pub norm: Param<Tensor<1>>,
     /// [D, 2·ffn]: gate, then up.
     pub gate_up: Linear,
@@ -89,7 +89,7 @@ impl FeedForward {
 /// A Llama block: RMSNorm, rotary attention, RMSNorm, SwiGLU.
 #[derive(Module, Debug)]
 pub struct LlamaBlock {
-    /// Weight of the RMSNorm before the attention. [D]
+    /// Weight of the RMSNorm before the attention. `[D]`
     pub norm: Param<Tensor<1>>,
     /// [D, 3·D]: q, k, v, head-major.
     pub qkv: Linear,
@@ -250,7 +250,7 @@ pub struct FrameLlama {
     pub embed: Linear,
     /// Backbone.
     pub layers: Vec<LlamaBlock>,
-    /// Final RMSNorm. [D]
+    /// Final RMSNorm. `[D]`
     pub norm: Param<Tensor<1>>,
     /// [D, 64] with bias: position of the last nonzero coefficient.
     pub last: Linear,
@@ -270,7 +270,7 @@ pub struct FrameLlama {
     pub depth_prev: Param<Tensor<2>>,
     /// Depth decoder.
     pub depth_layers: Vec<LlamaBlock>,
-    /// [E]
+    /// `[E]`
     pub depth_norm: Param<Tensor<1>>,
     /// [E, 32]
     pub ac: Linear,
@@ -284,7 +284,7 @@ pub struct FrameLlama {
     pub dc_last: Param<Tensor<2>>,
     /// Two feed-forward layers.
     pub dc_layers: Vec<FeedForward>,
-    /// [E]
+    /// `[E]`
     pub dc_norm: Param<Tensor<1>>,
     /// [E, 32] with bias.
     pub dc_head: Linear,
@@ -377,12 +377,12 @@ impl FrameLlama {
         rms_norm(x, self.depth_norm.val())
     }
 
-    /// What the frame contributes to each depth step: states [N, D], last positions [N] → [N, E].
+    /// What the frame contributes to each depth step: states [N, D], last positions `[N]` → [N, E].
     pub fn depth_frame(&self, h: Tensor<2>, last: Tensor<1, Int>) -> Tensor<2> {
         self.to_depth.forward(h) + self.depth_last.val().select(0, last)
     }
 
-    /// DC stage: states [N, D], last [N], features [N, C] → normalised states [N, E].
+    /// DC stage: states [N, D], last `[N]`, features [N, C] → normalised states [N, E].
     pub fn dc(&self, h: Tensor<2>, last: Tensor<1, Int>, features: Tensor<2>) -> Tensor<2> {
         let mut x = self.dc_in.forward(features) + self.to_dc.forward(h) + self.dc_last.val().select(0, last);
         for layer in &self.dc_layers {

@@ -1,7 +1,7 @@
 //! A training run: what the trainings of frames, of codes and of flat sequences have in common.
 //!
-//! A [`Training`] knows its model, its batches and one step of its optimizer. [`drive`] takes the steps: batches come from a
-//! thread of their own ([`prefetch`]), bits that are no number end the run, the log, validations and checkpoints come when they
+//! A `Training` knows its model, its batches and one step of its optimizer. `drive` takes the steps: batches come from a
+//! thread of their own (`prefetch`), bits that are no number end the run, the log, validations and checkpoints come when they
 //! are due, and a resumed run ends in the bits of one that was never interrupted ([`folder`]).
 
 mod error;
