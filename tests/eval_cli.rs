@@ -167,7 +167,7 @@ fn image_report_is_whole_without_other_programs() {
     let (jpeg, own) = (find("jpeg-444"), find("lmcodec-444"));
     assert_eq!(jpeg["results"]["psnr-rgb"], own["results"]["psnr-rgb"], "recompression shares the distortion");
     assert_eq!(own["recompresses"], "jpeg-444");
-    assert!(own["commands"]["encode"].as_str().unwrap().starts_with("lmcodec eval codec lmcodec encode"));
+    assert!(own["commands"]["encode"].as_str().unwrap().starts_with("lmcodec encode --effort default --no-verify"));
 
     // Where the bits go adds up to the files, but for containers and the ends of the coder.
     let costs = set["bit_costs"].as_array().unwrap();
