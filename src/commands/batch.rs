@@ -49,8 +49,11 @@ impl Batch<'_> {
         work: impl Fn(&T, Progress) -> Result<Report, Failure> + Sync,
     ) -> Result<Exit, Failure> {
         let threads = self.coding.thread_count();
-        // Fails only if the pool exists already, and then it serves as well.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        // Fails only if the pool exists already, and then it serves as well. Where there are no threads (WebAssembly) rayon
+        // works in this one, unless a pool is asked for.
+        if cfg!(not(target_family = "wasm")) {
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        }
         let bar = Bar::new(items.len(), self.verb);
         let printer = Mutex::new(Printer { waiting: BTreeMap::new(), next: 0, exit: Exit::Success, failure: None });
         let next = AtomicUsize::new(0);
