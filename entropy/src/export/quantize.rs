@@ -140,8 +140,10 @@ mod tests {
                 let error: f64 = row.iter().enumerate().map(|(k, &w)| (f64::from(w) - back(k)).powi(2)).sum();
                 let peak = row.iter().fold(0f32, |m, w| m.max(w.abs()));
                 let bound = f64::from(peak / 127.0).powi(2) / 12.0;
-                // Uniform rounding noise of the unclipped row, with room for chance in short rows.
-                assert!(error / inputs as f64 <= bound * if inputs < 100 { 3.0 } else { 1.15 }, "{inputs} {sigma}");
+                // Uniform rounding noise of the unclipped row; in short rows every element may be off by half a step, and by
+                // the rounding of the multiplier.
+                let noise = error / inputs as f64 / bound;
+                assert!(noise <= if inputs < 100 { 3.01 } else { 1.15 }, "{inputs} {sigma}: {noise}");
             }
             let source = LinearSource {
                 name: "w".to_owned(),
