@@ -92,7 +92,7 @@ fn shares(options: &EncodeOptions) -> (Range<f64>, Range<f64>) {
 /// The modelled form, if it is smaller than the original and decodes to it; else the stored form.
 fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
     let (model, symbols) = (coded.model.clone(), coded.symbols);
-    let file = seal(original, coded);
+    let file = seal(original, coded, options);
     if file.len() >= original.len() && !options.always_model {
         let reason = StoredReason::NotSmaller { modelled_bytes: file.len(), original_bytes: original.len() };
         return store_because(original, reason, options);
@@ -113,7 +113,7 @@ fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Ran
 }
 
 fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions) -> Result<Encoded, Error> {
-    let file = seal(original, stored::encode(original));
+    let file = seal(original, stored::encode(original), options);
     if options.verify && decode(&file, &options.decode_options())? != original {
         return Err(Error::Mismatch { what: "the stored file does not decode to the input".into() });
     }
@@ -121,10 +121,11 @@ fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions)
 }
 
 /// Header and payloads in a row.
-fn seal(original: &[u8], coded: Coded) -> Vec<u8> {
+fn seal(original: &[u8], coded: Coded, options: &EncodeOptions) -> Vec<u8> {
     let header = Header {
         original_length: original.len() as u64,
         original_checksum: Checksum::of(original),
+        attributes: options.attributes.clone(),
         content: coded.content,
         payloads: coded.payloads.iter().map(|payload| Payload::of(payload)).collect(),
     };

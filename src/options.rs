@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lmcodec_codecs::jpeg::Subsampling;
 
+use crate::attributes::FileAttributes;
 use crate::effort::Effort;
+use crate::error::Error;
 use crate::execution::{Execution, Executor, Progress};
 use crate::limits::Limits;
 use crate::models::{Model, ModelRegistry};
@@ -68,6 +70,8 @@ pub struct EncodeOptions {
     pub subsampling: Subsampling,
     /// Decode to the very bytes of the input, whatever it is: what is no JPEG file is stored, not converted or refused.
     pub exact: bool,
+    /// What the header is to say of the original: name, dates, rights. Nothing unless it is given.
+    pub attributes: FileAttributes,
     /// Decode the result and compare before it is returned.
     pub verify: bool,
     /// Keep the modelled form of a file even where storing it takes fewer bytes (for measurements).
@@ -93,6 +97,7 @@ impl Default for EncodeOptions {
             quality: 90,
             subsampling: Subsampling::S420,
             exact: false,
+            attributes: FileAttributes::default(),
             verify: true,
             always_model: false,
             segment_rows: None,
@@ -139,6 +144,12 @@ impl EncodeOptions {
         Self { exact, ..self }
     }
 
+    /// Sets [`attributes`](Self::attributes).
+    #[must_use]
+    pub fn attributes(self, attributes: FileAttributes) -> Self {
+        Self { attributes, ..self }
+    }
+
     /// Sets [`verify`](Self::verify).
     #[must_use]
     pub fn verify(self, verify: bool) -> Self {
@@ -169,8 +180,8 @@ impl EncodeOptions {
         DecodeOptions { models, limits: self.limits, execution: self.execution.clone() }
     }
 
-    pub(crate) fn jpeg_model(&self) -> Arc<Model> {
-        self.model.clone().unwrap_or_else(|| self.effort.model())
+    pub(crate) fn jpeg_model(&self) -> Result<Arc<Model>, Error> {
+        self.model.clone().map_or_else(|| self.effort.model(), Ok)
     }
 }
 
