@@ -19,12 +19,12 @@ use crate::sniff::{self, Kind};
 /// Encodes an image file.
 ///
 /// A JPEG file is recompressed so that [`decode`] gives back its very bytes: with the model, or *stored* where it cannot be
-/// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images`, PNG, WebP, TIFF, BMP and PNM
-/// images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed, unless
-/// `options.exact` asks for the very bytes of whatever it is.
+/// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images` and `options.lossy`, PNG, WebP,
+/// TIFF, BMP and PNM images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed,
+/// unless `options.exact` asks for the very bytes of whatever it is.
 ///
 /// # Errors
-/// [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
+/// [`Error::Lossy`] for images that are no JPEG files, unless that is asked for, [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
 /// [`Error::Image`], and [`Error::Mismatch`] if not even the stored form decodes to the input.
 pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
@@ -37,6 +37,8 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             let found = sniff::describe(bytes);
             store_because(bytes, StoredReason::NotModelled(format!("it is {found}, not a JPEG file")), options)
         }
+        #[cfg(feature = "images")]
+        Kind::Image(format) if !options.lossy => Err(Error::Lossy { format }),
         #[cfg(feature = "images")]
         Kind::Image(name) => {
             let converted = pixels::convert(bytes, options)?;

@@ -64,6 +64,8 @@ pub struct EncodeOptions {
     pub effort: Effort,
     /// The model; `None`: the embedded one of the effort, and for codes the adaptive one.
     pub model: Option<Arc<Model>>,
+    /// Accept images that are no JPEG files: they become JPEG files of a quality, and their pixels do not come back exactly.
+    pub lossy: bool,
     /// Quality of images that are not JPEG files yet, 1..=100.
     pub quality: u8,
     /// Chroma subsampling of images that are not JPEG files yet.
@@ -94,6 +96,7 @@ impl Default for EncodeOptions {
         Self {
             effort: Effort::Default,
             model: None,
+            lossy: false,
             quality: 90,
             subsampling: Subsampling::S420,
             exact: false,
@@ -124,6 +127,12 @@ impl EncodeOptions {
     #[must_use]
     pub fn model(self, model: Arc<Model>) -> Self {
         Self { model: Some(model), ..self }
+    }
+
+    /// Sets [`lossy`](Self::lossy).
+    #[must_use]
+    pub fn lossy(self, lossy: bool) -> Self {
+        Self { lossy, ..self }
     }
 
     /// Sets [`quality`](Self::quality), 1..=100.
