@@ -32,7 +32,7 @@ pub(super) struct LatentsArgs {
     #[arg(long)]
     layers: Option<usize>,
     /// Rows and columns of a grid of VQ indices: the anchors see a layer for each place, lmcodec the grid
-    #[arg(long, value_name = "HxW", value_parser = crate::commands::encode::grid)]
+    #[arg(long, value_name = "HxW", value_parser = crate::commands::codes::grid)]
     grid: Option<(usize, usize)>,
     /// Codes with this model of lmcodec as well, beside its adaptive one: frame heads, or a head set whose backbone lies beside
     /// it. May be repeated
