@@ -1,9 +1,15 @@
-//! What the command line says of files of codebook indices: `--vq`, `--rvq` and the options that go with them.
+//! What the command line says of files of codebook indices: `--vq`, `--rvq` and the options that go with them, and what reports
+//! tell of their codes.
 
 use clap::Args;
-use lmcodec::{CodesMedium, CodesOptions};
+use lmcodec::codes::kind_of_file;
+use lmcodec::{CodesMedium, CodesOptions, Error, Summary};
+use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+
+/// What files of codes are called.
+pub(super) const EXTENSIONS: [&str; 3] = ["npy", "npz", "safetensors"];
 
 /// Options of files of codebook indices.
 #[derive(Debug, Args)]
@@ -16,7 +22,7 @@ pub(super) struct Codes {
     rvq: bool,
     /// Codebook size, or one for each RVQ layer [default: the greatest code plus one]
     #[arg(long, value_name = "N,..", value_delimiter = ',', help_heading = "Codebook indices",
-          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+          value_parser = clap::value_parser!(u32).range(1..))]
     codebook: Vec<u32>,
     /// Rows and columns of a VQ grid, for arrays whose last two dimensions are not the grid
     #[arg(long, value_name = "HxW", requires = "vq", value_parser = grid, help_heading = "Codebook indices")]
@@ -24,7 +30,7 @@ pub(super) struct Codes {
     /// The RVQ codes have shape [.., layers, steps]
     #[arg(long, requires = "rvq", help_heading = "Codebook indices")]
     layers_first: bool,
-    /// Tensor to take from .safetensors files that have several
+    /// Tensor to take from .safetensors files that have several, member to take from .npz files; all takes all
     #[arg(long, value_name = "NAME", help_heading = "Codebook indices")]
     tensor: Option<String>,
     /// Codes in a segment; small ones confine damage and use more threads, but cost bytes [default: 4194304, with models less]
@@ -56,6 +62,35 @@ impl Codes {
             _ => "ljpg",
         }
     }
+}
+
+/// The failure of encoding some bytes as an image, which names the options that they need if they are a file of codes.
+pub(super) fn hint(error: Error, bytes: &[u8]) -> Failure {
+    match (&error, kind_of_file(bytes)) {
+        (Error::NotAnImage { .. }, Some(kind)) => {
+            Failure::new(Exit::from(&error), format!("a {kind} file: use --vq or --rvq"))
+        }
+        _ => error.into(),
+    }
+}
+
+/// What codes take and are worth, as a clause of a report; nothing for other files.
+pub(super) fn worth(summary: &Summary) -> String {
+    let Some(codes) = &summary.codes else { return String::new() };
+    let Some(saving) = codes.saving_percent(summary.coded_bytes) else { return String::new() };
+    let bits = codes.bits_per_code(summary.coded_bytes);
+    format!("; {bits:.2} bits a code, {saving:.2} % saved of the codebook's {:.2}", codes.codebook_bits)
+}
+
+/// The same as fields of a JSON report.
+pub(super) fn put_worth(summary: &Summary, line: &mut Value) {
+    let Some(codes) = &summary.codes else { return };
+    let rounded = |value: f64| (value * 1e4).round() / 1e4;
+    line["codes"] = json!(codes.codes);
+    line["bits_per_code"] = json!(rounded(codes.bits_per_code(summary.coded_bytes)));
+    line["codebook_bits"] = json!(rounded(codes.codebook_bits));
+    let saving = codes.saving_percent(summary.coded_bytes);
+    line["saving_of_codebook_percent"] = json!(saving.map(|saving| (saving * 100.0).round() / 100.0));
 }
 
 pub(crate) fn grid(text: &str) -> Result<(usize, usize), String> {

@@ -13,22 +13,20 @@ use lmcodec::{
 use serde_json::json;
 
 use super::batch::{Batch, Report};
-use super::codes::Codes;
+use super::codes::{self, Codes};
 use super::exit::{Exit, Failure};
 use super::files::{Job, Target, find, targets};
 use super::{Coding, output};
 
 /// What JPEG files are called; in folders only these are encoded.
 const JPEG_EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "jif"];
-/// What files of codes are called.
-const CODES_EXTENSIONS: [&str; 2] = ["npy", "safetensors"];
 
 /// Recompress JPEG files byte for byte (photo.jpg becomes photo.ljpg).
 ///
 /// PNG, WebP, TIFF, BMP and PNM images are encoded lossily at --quality; decoding gives a JPEG file or, with -o x.png, its
 /// pixels. A JPEG file that cannot be modelled is stored: every file comes back.
 ///
-/// With --vq or --rvq inputs are .npy or .safetensors files of codebook indices (codes.npy becomes codes.lvq or codes.lrvq).
+/// With --vq or --rvq inputs are .npy, .npz or .safetensors files of codebook indices (codes.npy becomes codes.lvq or codes.lrvq).
 #[derive(Debug, Args)]
 pub(crate) struct Encode {
     /// Files, folders with --recursive, or - for standard input
@@ -40,7 +38,7 @@ pub(crate) struct Encode {
     /// Overwrite existing files
     #[arg(short, long)]
     force: bool,
-    /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
+    /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy, .npz and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
     /// How much work a photo is worth, fast, default or best: the model, and whether it learns from the file; decoding takes as
@@ -75,7 +73,7 @@ pub(crate) struct Encode {
 impl Encode {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let codes = self.codes.options()?;
-        let extensions = if codes.is_some() { CODES_EXTENSIONS.as_slice() } else { &JPEG_EXTENSIONS };
+        let extensions = if codes.is_some() { codes::EXTENSIONS.as_slice() } else { &JPEG_EXTENSIONS };
         let found = find(&self.inputs, self.recursive, extensions)?;
         let extension = self.codes.extension();
         let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
@@ -123,7 +121,7 @@ impl Encode {
         options.exact = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
         let encoded = match codes {
             Some(codes) => encode_codes(&bytes, codes, &options)?,
-            None => encode(&bytes, &options)?,
+            None => encode(&bytes, &options).map_err(|error| codes::hint(error, &bytes))?,
         };
         output::write(&job.target, &encoded.bytes, self.force)?;
         Ok(self.report(job, bytes.len(), &encoded, start))
@@ -157,6 +155,7 @@ impl Encode {
                 line["symbols"] = json!(symbols);
                 line["symbols_per_second"] = json!((symbols as f64 / seconds.max(1e-9)).round());
             }
+            codes::put_worth(summary, &mut line);
             if let Mode::Stored { reason } = &summary.mode {
                 line["reason"] = json!(reason.to_string());
             }
@@ -175,7 +174,8 @@ impl Encode {
                 notes.push(format!("stored, not modelled: {reason}"));
             }
             format!(
-                "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n"
+                "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved{} ({seconds:.2} s)\n",
+                codes::worth(summary)
             )
         };
         Report { text, notes, exit: fault.then_some(Exit::Mismatch) }

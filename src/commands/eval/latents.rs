@@ -123,7 +123,7 @@ impl LatentsArgs {
         };
         let side = CodeSide::numpy(ElementType::U16, ByteOrder::Little, false, &shape);
         let file = codes::write(&CodeArray { side, codes: codes.codes().to_vec() }).or_exit(Exit::Failure)?;
-        let mut options = EncodeOptions::new().verify(false).threads(1);
+        let mut options = EncodeOptions::new().verify(false).always_model(true).threads(1);
         if let Some(model) = model {
             options = options.model(model);
         }
