@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         files.push((name.to_owned(), store(&original, "golden file", &options)?.bytes, original));
     }
     let mut files: Vec<_> = files.into_iter().map(|(name, bytes, original)| (name, "ljpg", bytes, original)).collect();
-    for (name, original, codes) in synthetic::code_files() {
+    for (name, original, codes) in synthetic::code_files().into_iter().chain(synthetic::odd_code_files()) {
         // Several segments here too.
         let codes = codes.segment_codes(700);
         let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };

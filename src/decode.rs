@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use lmcodec_codecs::codes::{self, CodeArray};
+use lmcodec_codecs::codes::FileSide;
 use lmcodec_codecs::jpeg::side::{Deviations, Element, HuffmanCodes};
 use lmcodec_codecs::jpeg::{self, JpegImage, SideInformation};
 
 use crate::container::{Checksum, Content, Header, payload};
 use crate::error::Error;
 use crate::fault::SegmentFault;
+use crate::media::codes::DecodedCodes;
 use crate::media::{self, CodedFile, stored};
 use crate::options::DecodeOptions;
 
@@ -33,7 +34,7 @@ pub(crate) fn decode_share(bytes: &[u8], options: &DecodeOptions, share: Range<f
     }
     let original = match decoded.content {
         Decoded::Stored(original) => original,
-        Decoded::Codes(array) => codes::write(&array)?,
+        Decoded::Codes(side, symbols) => side.write(&symbols)?,
         Decoded::Jpeg(image) => jpeg::write(&image).map_err(|error| {
             Error::malformed(
                 decoded.header.side_offset(),
@@ -98,8 +99,8 @@ pub fn salvage(bytes: &[u8], options: &DecodeOptions) -> Result<Salvaged, Error>
             check_original(&bytes, &decoded.header)?;
             return Ok(Salvaged { bytes, segments: decoded.segments, faults: Vec::new() });
         }
-        Decoded::Codes(array) => {
-            let original = codes::write(&array)?;
+        Decoded::Codes(side, symbols) => {
+            let original = side.write(&symbols)?;
             if decoded.faults.is_empty() {
                 check_original(&original, &decoded.header)?;
             }
@@ -136,7 +137,7 @@ fn simplify(side: &mut SideInformation) {
 
 enum Decoded {
     Stored(Vec<u8>),
-    Codes(CodeArray),
+    Codes(FileSide, Vec<Vec<u16>>),
     Jpeg(JpegImage),
 }
 
@@ -173,8 +174,8 @@ fn open(bytes: &[u8], options: &DecodeOptions, share: Range<f64>) -> Result<Open
             (Decoded::Jpeg(image), faults)
         }
         Content::Codes(content) => {
-            let (array, faults) = media::codes::decode(content, &file)?;
-            (Decoded::Codes(array), faults)
+            let DecodedCodes { side, symbols, faults } = media::codes::decode(content, &file)?;
+            (Decoded::Codes(side, symbols), faults)
         }
     };
     Ok(Open { segments: header.payloads.len(), header, content, faults })

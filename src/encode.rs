@@ -10,6 +10,7 @@ use crate::container::{Checksum, Header, Payload};
 use crate::decode::{decode, decode_share};
 use crate::encoded::{Encoded, Mode, StoredReason};
 use crate::error::Error;
+use crate::media::codes::order::CodingOrder;
 use crate::media::{self, Coded, stored};
 use crate::options::{CodesOptions, EncodeOptions};
 #[cfg(feature = "images")]
@@ -59,16 +60,36 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
     }
 }
 
-/// Encodes a `.npy` or `.safetensors` file of codebook indices; [`decode`] gives back its very bytes.
+/// Encodes a `.npy`, `.npz` or `.safetensors` file of codebook indices; [`decode`] gives back its very bytes. Arrays that hold no
+/// whole numbers are *stored*, and [`Mode::Stored`] says why.
 ///
 /// # Errors
-/// [`Error::Codes`] for files that hold no codes of the size stated, [`Error::InvalidOption`] if the shape does not fit the
-/// medium or the model, [`Error::Limit`], [`Error::Mismatch`].
+/// [`Error::Codes`] for other and malformed files, and codes that are not of the size stated; [`Error::InvalidOption`] if the
+/// shape does not fit the medium or the model; [`Error::Limit`], [`Error::Mismatch`].
 pub fn encode_codes(bytes: &[u8], codes: &CodesOptions, options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
-    let array = codes::parse(bytes, codes.tensor.as_deref())?;
+    // Of several arrays those that the medium takes; a digit a code is the least.
+    let fits = |shape: &[usize]| CodingOrder::new(&codes.medium, shape, 1).is_ok();
+    let (side, symbols) = match codes::read_file(bytes, codes.tensor.as_deref(), fits) {
+        Err(error) if error.is_well_formed() => {
+            return store_because(bytes, StoredReason::NotModelled(error.to_string()), options);
+        }
+        read => read?,
+    };
     let (coding, verifying) = shares(options);
-    finish(bytes, media::codes::encode(&array, codes, options, coding)?, options, verifying)
+    let encoded = finish(bytes, media::codes::encode(&side, symbols, codes, options, coding)?, options, verifying)?;
+    if options.model.is_some() || options.always_model || encoded.summary.mode != Mode::Modelled {
+        return Ok(encoded);
+    }
+    // What repeats at a distance is better off with a general compressor than with a model that looks at neighbours.
+    let reason = |stored_bytes| StoredReason::NotSmallest { modelled_bytes: encoded.bytes.len(), stored_bytes };
+    let mut stored = store_because(bytes, reason(0), options)?;
+    if stored.bytes.len() >= encoded.bytes.len() {
+        return Ok(encoded);
+    }
+    stored.summary.mode = Mode::Stored { reason: reason(stored.bytes.len()) };
+    (stored.summary.codes, stored.summary.notes) = (encoded.summary.codes, encoded.summary.notes.clone());
+    Ok(stored)
 }
 
 /// Stores any bytes through a general compressor; `reason` is what [`Mode::Stored`] will say.
@@ -92,7 +113,14 @@ fn shares(options: &EncodeOptions) -> (Range<f64>, Range<f64>) {
 }
 
 /// The modelled form, if it is smaller than the original and decodes to it; else the stored form.
-fn finish(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
+fn finish(original: &[u8], mut coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
+    let (codes, notes) = (coded.codes.take(), std::mem::take(&mut coded.notes));
+    let mut encoded = smaller(original, coded, options, verifying)?;
+    (encoded.summary.codes, encoded.summary.notes) = (codes, notes);
+    Ok(encoded)
+}
+
+fn smaller(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
     let (model, symbols) = (coded.model.clone(), coded.symbols);
     let file = seal(original, coded, options);
     if file.len() >= original.len() && !options.always_model {

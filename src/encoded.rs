@@ -13,7 +13,7 @@ pub struct Encoded {
 }
 
 /// What there is to say of a coded file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
     /// How it keeps the original.
@@ -30,6 +30,42 @@ pub struct Summary {
     pub coded_bytes: u64,
     /// Symbols that were coded, where each latent is one.
     pub symbols: Option<u64>,
+    /// For files of codebook indices: what they would take without any model.
+    pub codes: Option<CodesSummary>,
+}
+
+/// How many codes a file has, and what they are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct CodesSummary {
+    /// Codes.
+    pub codes: u64,
+    /// Mean over the codes of the base-2 logarithm of their codebooks' sizes: as stated, or the greatest code plus one.
+    pub codebook_bits: f64,
+}
+
+impl CodesSummary {
+    /// Adds the codes of an array with codebooks of the sizes stated for its layers, or of `greatest` codes.
+    pub(crate) fn add(&mut self, codes: usize, stated: &[u32], greatest: f64) {
+        let bits = match stated.len() {
+            0 => greatest.max(1.0).log2(),
+            layers => stated.iter().map(|&size| f64::from(size).log2()).sum::<f64>() / layers as f64,
+        };
+        let sum = self.codebook_bits * self.codes as f64 + bits * codes as f64;
+        self.codes += codes as u64;
+        self.codebook_bits = if self.codes == 0 { 0.0 } else { sum / self.codes as f64 };
+    }
+
+    /// Bits that a code takes in a coded file of so many bytes, its header included; 0 for no codes.
+    pub fn bits_per_code(&self, coded_bytes: u64) -> f64 {
+        if self.codes == 0 { 0.0 } else { 8.0 * coded_bytes as f64 / self.codes as f64 }
+    }
+
+    /// The share of [`codebook_bits`](Self::codebook_bits) that such a file saves, in percent; none if codes are worth nothing.
+    pub fn saving_percent(&self, coded_bytes: u64) -> Option<f64> {
+        let saving = 100.0 * (1.0 - self.bits_per_code(coded_bytes) / self.codebook_bits);
+        (self.codebook_bits > 0.0).then_some(saving)
+    }
 }
 
 impl Encoded {
@@ -43,6 +79,7 @@ impl Encoded {
             original_bytes: original_bytes as u64,
             coded_bytes: bytes.len() as u64,
             symbols: None,
+            codes: None,
         };
         Self { bytes, summary }
     }
@@ -76,6 +113,13 @@ pub enum StoredReason {
         /// Bytes of the original.
         original_bytes: usize,
     },
+    /// The modelled form is larger than the stored one.
+    NotSmallest {
+        /// Bytes of the modelled form.
+        modelled_bytes: usize,
+        /// Bytes of the stored form.
+        stored_bytes: usize,
+    },
     /// The modelled form did not decode to the original. The stored form does, so nothing is lost, but this is a fault of this
     /// program or this machine and should be reported; the command line exits with 7.
     VerificationFailed(String),
@@ -87,6 +131,12 @@ impl fmt::Display for StoredReason {
             Self::Asked(reason) | Self::NotModelled(reason) => f.write_str(reason),
             Self::NotSmaller { modelled_bytes, original_bytes } => {
                 write!(f, "the modelled form's {modelled_bytes} bytes are no fewer than the file's {original_bytes}")
+            }
+            Self::NotSmallest { modelled_bytes, stored_bytes } => {
+                write!(
+                    f,
+                    "the modelled form's {modelled_bytes} bytes are more than the general compressor's {stored_bytes}"
+                )
             }
             Self::VerificationFailed(problem) => write!(f, "verification of the modelled form failed: {problem}"),
         }

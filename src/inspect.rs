@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lmcodec_codecs::codes::{ArraySide, ValueMap};
 use lmcodec_codecs::jpeg::JpegImage;
 use lmcodec_codecs::jpeg::tables::{CHROMINANCE_QUANTIZATION, LUMINANCE_QUANTIZATION, natural_to_zigzag, scaled_table};
 use lmcodec_entropy::segment::Estimation;
@@ -11,7 +12,7 @@ use sha2::digest::generic_array::GenericArray;
 use crate::container::{CodeMedium, CodesContent, Compressor, Content, Header, VERSION, payload};
 use crate::error::Error;
 use crate::media;
-use crate::media::codes::OpenedCodes;
+use crate::media::codes::{CodedArray, OpenedCodes};
 use crate::model_id::ModelId;
 use crate::models::Model;
 use crate::options::DecodeOptions;
@@ -119,6 +120,18 @@ pub struct CodesInspection {
     pub model: String,
     /// Bytes of the serialized side information.
     pub side_information_bytes: usize,
+    /// The arrays, in the order of the original file.
+    pub arrays: Vec<ArrayInspection>,
+    /// Codes of all arrays.
+    pub codes: usize,
+    /// Codes (adaptive model) or chunks (sequence models, frame heads) of every segment but the last.
+    pub per_segment: u64,
+}
+
+/// One array of a file of codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ArrayInspection {
     /// Type of the elements in the original file.
     pub element: &'static str,
     /// Shape of the array in the original file.
@@ -129,12 +142,17 @@ pub struct CodesInspection {
     /// RVQ layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<usize>,
-    /// Codebook sizes; one stands for all layers.
+    /// Symbols that codes are made of; one number stands for all layers.
     pub codebooks: Vec<u32>,
-    /// Codes.
-    pub codes: usize,
-    /// Codes (adaptive model) or chunks (sequence models, frame heads) of every segment but the last.
-    pub per_segment: u64,
+    /// Runs of consecutive values that the symbols stand for, where they do not stand for themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<usize>,
+    /// The array whose first codes these are, where they are not coded themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<usize>,
+    /// Symbols of a code, where it takes several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digits: Option<usize>,
 }
 
 /// Reads the header of an lmcodec file and tells what it says; decodes nothing.
@@ -238,13 +256,28 @@ fn describe_codes(content: &CodesContent, opened: &OpenedCodes) -> CodesInspecti
             Some(model) => format!("{} {}", model.id, model.name).trim_end().to_owned(),
         },
         side_information_bytes: content.side.len(),
-        element: opened.side.element.name(),
-        shape: opened.side.shape.clone(),
-        grid: opened.order.grid(),
-        layers: (!vq).then(|| opened.order.layers()),
-        codebooks: content.vocabularies.clone(),
         codes: opened.side.count(),
+        arrays: opened
+            .side
+            .arrays
+            .iter()
+            .zip(&opened.arrays)
+            .map(|(side, coded)| describe_array(side, coded, vq))
+            .collect(),
         per_segment: content.per_segment,
+    }
+}
+
+fn describe_array(side: &ArraySide, coded: &CodedArray, vq: bool) -> ArrayInspection {
+    ArrayInspection {
+        element: side.element.name(),
+        shape: side.shape.clone(),
+        grid: coded.order.grid(),
+        layers: (!vq).then(|| coded.order.layers()),
+        codebooks: coded.vocabularies.clone(),
+        runs: if let ValueMap::Runs(runs) = &side.values { Some(runs.len()) } else { None },
+        starts: if let ValueMap::Start(whole) = side.values { Some(whole) } else { None },
+        digits: (coded.order.digits() > 1).then(|| coded.order.digits()),
     }
 }
 

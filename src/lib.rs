@@ -54,7 +54,7 @@
 //!
 //! # Codebook indices
 //!
-//! [`encode_codes`] takes `.npy` and `.safetensors` files of VQ indices and RVQ codes: what image tokenizers and neural audio codecs give.
+//! [`encode_codes`] takes `.npy`, `.npz` and `.safetensors` files of VQ indices and RVQ codes: what image tokenizers and neural audio codecs give.
 //! Without a model of their own they are coded with one that learns from the codes alone.
 //!
 //! ```
@@ -124,12 +124,13 @@ pub use bit_cost::{BitCost, ComponentCost, bit_cost};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use effort::Effort;
 pub use encode::{encode, encode_codes, store};
-pub use encoded::{Encoded, Mode, StoredReason, Summary};
+pub use encoded::{CodesSummary, Encoded, Mode, StoredReason, Summary};
 pub use error::Error;
 pub use execution::{Execution, Executor, Progress};
 pub use fault::{SegmentFault, SegmentPlace};
 pub use inspect::{
-    CodesInspection, ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect, libjpeg_quality,
+    ArrayInspection, CodesInspection, ComponentInspection, Inspection, JpegInspection, SegmentInspection, inspect,
+    libjpeg_quality,
 };
 pub use limits::Limits;
 pub use lmcodec_codecs::codes::{self, CodesError};

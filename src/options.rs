@@ -260,7 +260,8 @@ pub struct CodesOptions {
     pub medium: CodesMedium,
     /// Codebook sizes: one, or one for each RVQ layer; empty: the greatest code plus one.
     pub codebooks: Vec<u32>,
-    /// The tensor to take from a `.safetensors` file that has several.
+    /// The tensor to take from a `.safetensors` file that has several, or the member of a `.npz` file, which is taken whole
+    /// otherwise; `all` takes all that hold whole numbers.
     pub tensor: Option<String>,
     /// Size of the segments: codes of every segment but the last (with models that have chunks: as many whole chunks as fit).
     /// Segments are coded and damaged on their own; small ones cost bytes. `None`: [`DEFAULT_SEGMENT_CODES`] with the adaptive

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::container::{CodesModel, Content, Header, payload};
 use crate::error::Error;
-use crate::media::codes::adaptive::CodeSegments;
+use crate::media::codes::adaptive::{CodeSegments, Place};
 use crate::media::codes::heads::HeadSegments;
-use crate::media::codes::{self, OpenedCodes};
+use crate::media::codes::{self, CodedArray, OpenedCodes};
 use crate::media::jpeg;
 use crate::media::payloads::{Meter, Segments, decode_one};
 use crate::options::DecodeOptions;
@@ -57,10 +57,12 @@ pub struct ComponentRows {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentCodes {
+    /// Which array of the file it belongs to.
+    pub array: usize,
     /// Shape of the whole array.
     pub shape: Vec<usize>,
     /// The codes, in the order in which they are coded.
-    pub codes: Vec<u16>,
+    pub codes: Vec<i128>,
     /// Place of each code in the array, counted in C order (the last index runs fastest).
     pub places: Vec<usize>,
 }
@@ -108,21 +110,27 @@ pub fn decode_segment(bytes: &[u8], index: usize, options: &DecodeOptions) -> Re
             Ok(Segment::Rows(SegmentRows { lines: rows.lines(index), components }))
         }
         Content::Codes(content) => {
-            let OpenedCodes { side, order } = codes::open(content, &header, &options.limits)?;
-            let (range, codes) = match &content.model {
+            let OpenedCodes { side, arrays } = codes::open(content, &header, &options.limits)?;
+            let CodedArray { order, codes: count, .. } = &arrays[0];
+            let (array, range, symbols) = match &content.model {
                 CodesModel::Named(_) => return Err(whole("coded with a sequence model")),
                 CodesModel::Adaptive => {
-                    let segments = CodeSegments::of_file(&order, side.count(), content);
-                    (segments.range(index), alone(&segments, index, &payload, options)?)
+                    let segments = CodeSegments::of_file(&arrays, content);
+                    let Place { array, codes } = segments.locate(index);
+                    (array, codes, alone(&segments, index, &payload, options)?)
                 }
                 CodesModel::FrameHeads(model) => {
                     let (model, execution) = (options.models.find_reference(model)?, &options.execution);
-                    let segments = HeadSegments::of_file(&model, &order, side.count(), content, &header, execution)?;
-                    (segments.range(index), alone(&segments, index, &payload, options)?)
+                    let segments = HeadSegments::of_file(&model, order, *count, content, &header, execution)?;
+                    (0, segments.range(index), alone(&segments, index, &payload, options)?)
                 }
             };
+            let (order, about) = (&arrays[array].order, &side.arrays[array]);
+            let codes: Option<Vec<_>> = symbols.chunks_exact(order.digits()).map(about.values.reader()).collect();
+            let unknown = || Error::malformed(header_length, "symbols that stand for no code");
             let places = range.map(|code| order.place(code)).collect();
-            Ok(Segment::Codes(SegmentCodes { shape: side.shape, codes, places }))
+            let codes = codes.ok_or_else(unknown)?;
+            Ok(Segment::Codes(SegmentCodes { array, shape: about.shape.clone(), codes, places }))
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use lmcodec::container::{CodeMedium, Content, Header, Payload};
 use lmcodec::{
-    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, SegmentPlace, decode, encode_codes, inspect,
-    salvage, verify,
+    CodesMedium, CodesOptions, DecodeOptions, EncodeOptions, Error, Mode, Segment, SegmentPlace, decode,
+    decode_segment, encode_codes, inspect, salvage, verify,
 };
 use lmcodec_codecs::codes::{ElementType, parse};
 use proptest::prelude::*;
-use synthetic::{code_files, indices, npy};
+use synthetic::{code_files, indices, npy, npy_of, npz, odd_code_files};
 
 mod synthetic;
 
@@ -27,7 +27,7 @@ fn every_kind_of_file_comes_back() {
         if encoded.summary.mode == Mode::Modelled {
             let about = inspect(&encoded.bytes, &DecodeOptions::default()).expect(name);
             let codes = about.codes.expect("codes");
-            assert_eq!((codes.shape, codes.codes), (array.side.shape, array.codes.len()), "{name}");
+            assert_eq!((&codes.arrays[0].shape, codes.codes), (&array.side.shape, array.codes.len()), "{name}");
             assert!(about.header_bytes < 60 + codes.side_information_bytes, "{name}: {}", about.header_bytes);
         }
     }
@@ -164,6 +164,169 @@ fn what_does_not_fit_is_said() {
     says(&with(&[0], &rvq), "a codebook of 0");
     says(&CodesOptions::new(CodesMedium::Vq { grid: Some((2, 2)) }), "grids of 2x2 do not divide 6 codes");
     says(&vq.tensor("x"), "no tensor of integers called `x`");
+}
+
+#[test]
+fn values_of_any_size_and_files_of_several_arrays_come_back() {
+    for (name, original, options) in odd_code_files() {
+        for options in [options.clone(), options.segment_codes(100)] {
+            let encoded = encode_codes(&original, &options, &always()).expect(name);
+            assert_eq!(encoded.summary.mode, Mode::Modelled, "{name}");
+            assert!(decode(&encoded.bytes, &DecodeOptions::default()).expect(name) == original, "{name}");
+            let encoded = encode_codes(&original, &options, &EncodeOptions::new()).expect(name);
+            assert!(encoded.bytes.len() < original.len(), "{name}");
+            assert!(decode(&encoded.bytes, &DecodeOptions::default()).expect(name) == original, "{name}");
+        }
+    }
+}
+
+/// Every byte of such files is covered by a checksum; and under valid checksums nothing but the original comes out.
+#[test]
+fn damaged_files_of_odd_codes_are_errors() {
+    for (name, original, options) in odd_code_files() {
+        let file = encode_codes(&original, &options, &always().verify(false)).expect(name).bytes;
+        for i in (0..file.len()).step_by(3) {
+            let mut damaged = file.clone();
+            damaged[i] ^= 0x11;
+            assert!(decode(&damaged, &DecodeOptions::default()).is_err(), "{name}: byte {i}");
+            let _ = salvage(&damaged, &DecodeOptions::default());
+        }
+        let (header, start) = Header::read(&file).expect(name);
+        let Content::Codes(content) = &header.content else { panic!("codes") };
+        for i in 0..content.side.len() {
+            for bit in [1, 4, 0x40] {
+                let mut content = content.clone();
+                content.side[i] ^= bit;
+                let header = Header { content: Content::Codes(content), ..header.clone() };
+                let damaged = [header.to_bytes(), file[start..].to_vec()].concat();
+                if let Ok(decoded) = decode(&damaged, &DecodeOptions::default()) {
+                    assert!(decoded == original, "{name}: byte {i} of the side information");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arrays_in_one_file_are_told_apart() {
+    let about = |name: &str| {
+        let (_, original, options) = odd_code_files().into_iter().find(|file| file.0 == name).expect(name);
+        let file = encode_codes(&original, &options.segment_codes(200), &always()).expect(name).bytes;
+        (inspect(&file, &DecodeOptions::default()).expect(name).codes.expect("codes"), file)
+    };
+    let (codes, file) = about("rvq-npz");
+    let found: Vec<_> = codes.arrays.iter().map(|array| (array.shape.as_slice(), array.layers, array.starts)).collect();
+    assert_eq!(found, [(&[90][..], Some(1), None), (&[2, 150], Some(2), Some(2)), (&[8, 150], Some(8), None)]);
+    assert_eq!((codes.codes, codes.side_information_bytes < 400), (90 + 300 + 1200, true));
+    // One segment of the first, none of the second, six of the third.
+    let segment = |index| decode_segment(&file, index, &DecodeOptions::default());
+    let Segment::Codes(third) = segment(1).expect("decodes") else { panic!("rows") };
+    assert_eq!(
+        (third.array, third.codes.len(), third.places[..9].to_vec()),
+        (2, 200, vec![0, 150, 300, 450, 600, 750, 900, 1050, 1])
+    );
+    assert!(segment(6).is_ok() && segment(7).is_err());
+    let (header, start) = Header::read(&file).expect("reads");
+    let mut damaged = file.clone();
+    damaged[start + header.payloads[0].length + 3] ^= 1;
+    let salvaged = salvage(&damaged, &DecodeOptions::default()).expect("salvages");
+    assert_eq!(salvaged.faults[0].place, SegmentPlace::Codes(90..290), "counted over all that are coded");
+    let (codes, _) = about("rvq-tensors");
+    assert_eq!(codes.arrays.iter().map(|array| array.element).collect::<Vec<_>>(), ["u16", "f32"]);
+    let (codes, _) = about("vq-large");
+    assert_eq!((codes.arrays[0].digits, codes.arrays[0].grid), (Some(2), Some((8, 8))));
+    assert_eq!(about("rvq-padded").0.arrays[0].runs, Some(2));
+}
+
+#[test]
+fn what_is_no_array_of_whole_numbers_is_stored_and_why() {
+    let vq = CodesOptions::new(CodesMedium::Vq { grid: None });
+    let halves: Vec<u8> = (0..100u8).flat_map(|i| (f32::from(i) / 2.0).to_le_bytes()).collect();
+    let floats = npy_of(ElementType::F32, &[100], &halves);
+    let zero = npy_of(ElementType::F64, &[1], &(-0.0f64).to_le_bytes());
+    let booleans = npy_of(ElementType::U8, &[3], &[0, 1, 1]);
+    let booleans = [&booleans[..21], b"|b1", &booleans[24..]].concat();
+    let deflated = npz(&[("x.npy", b"\x93NUMPY would follow", 8)]);
+    for (file, reason) in [
+        (&floats, "element [1] is not a whole number"),
+        (&zero, "element [0] is not a whole number"),
+        (&booleans, "elements of type `|b1`"),
+        (&deflated, "numpy.savez_compressed deflates them"),
+    ] {
+        let encoded = encode_codes(file, &vq, &EncodeOptions::default()).expect(reason);
+        let Mode::Stored { reason: said } = &encoded.summary.mode else { panic!("modelled") };
+        assert!(said.to_string().contains(reason), "{said}");
+        assert!(decode(&encoded.bytes, &DecodeOptions::default()).expect(reason) == **file, "{reason}");
+    }
+    // A block that comes again far away is nothing for a model of neighbours.
+    let block = indices(3000, usize::MAX, 65_536, 31);
+    let again = npy(ElementType::U16, false, &[6000], [block.clone(), block].concat());
+    let encoded = encode_codes(&again, &vq, &EncodeOptions::default()).expect("encodes");
+    let Mode::Stored { reason } = &encoded.summary.mode else { panic!("modelled") };
+    assert!(reason.to_string().contains("more than the general compressor's"), "{reason}");
+    assert!(encoded.bytes.len() < 6200);
+    // Files that are something else are errors, not stored.
+    for (file, says) in [(&b"ECDC\0"[..], ".ecdc"), (b"\x80\x02.", ".pt"), (&floats[..200], "in 72 bytes")] {
+        let error = encode_codes(file, &vq, &EncodeOptions::default()).expect_err(says).to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn layers_that_come_first_are_noticed() {
+    let rvq = |layers_first| CodesOptions::new(CodesMedium::Rvq { layers_first });
+    let notes = |shape: &[usize], options: &CodesOptions| {
+        let file = npy(ElementType::U16, false, shape, indices(shape.iter().product(), 8, 1000, 1));
+        encode_codes(&file, options, &EncodeOptions::default()).expect("encodes").summary.notes
+    };
+    let said = notes(&[8, 750], &rvq(false));
+    assert!(said[0].contains("8 steps of 750 layers") && said[0].contains("--layers-first"), "{said:?}");
+    for shape in [&[750, 8][..], &[750], &[1, 300], &[64, 64]] {
+        assert!(notes(shape, &rvq(false)).is_empty(), "{shape:?}");
+    }
+    assert!(notes(&[8, 750], &rvq(true)).is_empty());
+    let file = npy(ElementType::U16, false, &[2, 2000], vec![0; 4000]);
+    let error = encode_codes(&file, &rvq(false), &EncodeOptions::default()).expect_err("layers").to_string();
+    assert!(error.contains("--layers-first"), "{error}");
+}
+
+#[test]
+fn what_codes_are_worth_is_counted() {
+    let (_, original, options) = &code_files()[0];
+    let summary = encode_codes(original, options, &EncodeOptions::default()).expect("encodes").summary;
+    let codes = summary.codes.expect("codes");
+    assert_eq!((codes.codes, codes.codebook_bits), (3840, 10.0));
+    let bits = 8.0 * summary.coded_bytes as f64 / 3840.0;
+    assert_eq!(codes.bits_per_code(summary.coded_bytes), bits);
+    let saving = codes.saving_percent(summary.coded_bytes).expect("worth something");
+    assert!((saving - 100.0 * (1.0 - bits / 10.0)).abs() < 1e-9);
+    // Two layers of 1024 and 4 codes: 6 bits a code. All codes alike: nothing.
+    let worth = |codes: Vec<u16>, codebooks: &[u32]| {
+        let file = npy(ElementType::U16, false, &[codes.len() / 2, 2], codes);
+        let options = CodesOptions::new(CodesMedium::Rvq { layers_first: false }).codebooks(codebooks);
+        encode_codes(&file, &options, &EncodeOptions::default()).expect("encodes").summary.codes.expect("codes")
+    };
+    assert_eq!(worth(vec![700, 3, 5, 0], &[1024, 4]).codebook_bits, 6.0);
+    assert_eq!(worth(vec![255, 3], &[]).codebook_bits, 8.0);
+    assert_eq!(worth(vec![0; 2], &[]).saving_percent(9), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_integers_come_back(
+        values in proptest::collection::vec(any::<i64>(), 0..200),
+        shift in 0u32..64,
+        rvq: bool,
+        segment in 1usize..90,
+    ) {
+        let elements: Vec<u8> = values.iter().flat_map(|value| (value >> shift).to_le_bytes()).collect();
+        let original = npy_of(ElementType::I64, &[values.len()], &elements);
+        let medium = if rvq { CodesMedium::Rvq { layers_first: false } } else { CodesMedium::Vq { grid: None } };
+        let options = CodesOptions::new(medium).segment_codes(segment);
+        let file = encode_codes(&original, &options, &always().verify(false)).expect("encodes").bytes;
+        prop_assert!(decode(&file, &DecodeOptions::default()).expect("decodes") == original);
+    }
 }
 
 proptest! {

@@ -123,7 +123,7 @@ fn codes_of_one_segment_say_where_they_belong() {
                 assert_eq!(found[place].replace(code), None, "{name}: once");
             }
         }
-        assert!(found.into_iter().eq(array.codes.into_iter().map(Some)), "{name}");
+        assert!(found.into_iter().eq(array.codes.into_iter().map(|code| Some(code.into()))), "{name}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Decode {
     /// Files, folders with --recursive, or - for standard input
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Output file, folder, or - for standard output [default: IN with the extension jpg, npy or safetensors];
+    /// Output file, folder, or - for standard output [default: IN with the extension jpg, npy, npz or safetensors];
     /// a name ending in png, webp, tiff, bmp or ppm gives pixels
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -122,7 +122,7 @@ impl Decode {
         Ok(Report { text, notes, exit: (!lost.is_empty()).then_some(Exit::Malformed) })
     }
 
-    /// The target, with the extension that fits where the name was not given: files of codes are of two kinds, and only
+    /// The target, with the extension that fits where the name was not given: files of codes are of three kinds, and only
     /// the decoded bytes tell which.
     fn named_by_content(&self, job: &Job, original: &[u8]) -> Target {
         match &job.target {
@@ -131,7 +131,7 @@ impl Decode {
                     && path.extension().is_some_and(|extension| extension == "npy")
                     && !original.starts_with(b"\x93NUMPY") =>
             {
-                Target::File(path.with_extension("safetensors"))
+                Target::File(path.with_extension(if original.starts_with(b"PK") { "npz" } else { "safetensors" }))
             }
             target => target.clone(),
         }

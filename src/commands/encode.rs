@@ -7,27 +7,26 @@ use std::time::Instant;
 use clap::Args;
 use lmcodec::models::folders;
 use lmcodec::{
-    CodesMedium, CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, StoredReason, Subsampling,
-    encode, encode_codes,
+    CodesOptions, Effort, EncodeOptions, Encoded, Mode, Model, Progress, StoredReason, Subsampling, encode,
+    encode_codes,
 };
 use serde_json::json;
 
 use super::batch::{Batch, Report};
+use super::codes::{self, Codes};
 use super::exit::{Exit, Failure};
 use super::files::{Job, Target, find, targets};
 use super::{Coding, output};
 
 /// What JPEG files are called; in folders only these are encoded.
 const JPEG_EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "jif"];
-/// What files of codes are called.
-const CODES_EXTENSIONS: [&str; 2] = ["npy", "safetensors"];
 
 /// Recompress JPEG files byte for byte (photo.jpg becomes photo.ljpg).
 ///
 /// PNG, WebP, TIFF, BMP and PNM images are encoded lossily at --quality; decoding gives a JPEG file or, with -o x.png, its
 /// pixels. A JPEG file that cannot be modelled is stored: every file comes back.
 ///
-/// With --vq or --rvq inputs are .npy or .safetensors files of codebook indices (codes.npy becomes codes.lvq or codes.lrvq).
+/// With --vq or --rvq inputs are .npy, .npz or .safetensors files of codebook indices (codes.npy becomes codes.lvq or codes.lrvq).
 #[derive(Debug, Args)]
 pub(crate) struct Encode {
     /// Files, folders with --recursive, or - for standard input
@@ -39,7 +38,7 @@ pub(crate) struct Encode {
     /// Overwrite existing files
     #[arg(short, long)]
     force: bool,
-    /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy and .safetensors files)
+    /// Encode the JPEG files in folders and their subfolders (with --vq or --rvq: the .npy, .npz and .safetensors files)
     #[arg(short, long)]
     recursive: bool,
     /// How much work a photo is worth, fast, default or best: the model, and whether it learns from the file; decoding takes as
@@ -71,67 +70,10 @@ pub(crate) struct Encode {
     coding: Coding,
 }
 
-/// Options of files of codebook indices.
-#[derive(Debug, Args)]
-struct Codes {
-    /// Inputs are VQ indices; the last two dimensions are the grid, those before count grids
-    #[arg(long, conflicts_with = "rvq", help_heading = "Codebook indices")]
-    vq: bool,
-    /// Inputs are RVQ codes of shape [.., steps, layers]
-    #[arg(long, help_heading = "Codebook indices")]
-    rvq: bool,
-    /// Codebook size, or one for each RVQ layer [default: the greatest code plus one]
-    #[arg(long, value_name = "N,..", value_delimiter = ',', help_heading = "Codebook indices",
-          value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    codebook: Vec<u32>,
-    /// Rows and columns of a VQ grid, for arrays whose last two dimensions are not the grid
-    #[arg(long, value_name = "HxW", requires = "vq", value_parser = grid, help_heading = "Codebook indices")]
-    grid: Option<(usize, usize)>,
-    /// The RVQ codes have shape [.., layers, steps]
-    #[arg(long, requires = "rvq", help_heading = "Codebook indices")]
-    layers_first: bool,
-    /// Tensor to take from .safetensors files that have several
-    #[arg(long, value_name = "NAME", help_heading = "Codebook indices")]
-    tensor: Option<String>,
-    /// Codes in a segment; small ones confine damage and use more threads, but cost bytes [default: 4194304, with models less]
-    #[arg(long, value_name = "N", help_heading = "Codebook indices")]
-    segment_codes: Option<std::num::NonZeroUsize>,
-}
-
-impl Codes {
-    /// The options, if inputs are codes at all.
-    fn options(&self) -> Result<Option<CodesOptions>, Failure> {
-        let medium = match (self.vq, self.rvq) {
-            (true, _) => CodesMedium::Vq { grid: self.grid },
-            (_, true) => CodesMedium::Rvq { layers_first: self.layers_first },
-            _ if self.tensor.is_some() || !self.codebook.is_empty() => {
-                return Err(Failure::new(Exit::Usage, "--codebook and --tensor need --vq or --rvq"));
-            }
-            _ => return Ok(None),
-        };
-        let mut options = CodesOptions::new(medium).codebooks(self.codebook.as_slice());
-        (options.tensor, options.segment_codes) = (self.tensor.clone(), self.segment_codes);
-        Ok(Some(options))
-    }
-
-    fn extension(&self) -> &'static str {
-        match (self.vq, self.rvq) {
-            (true, _) => "lvq",
-            (_, true) => "lrvq",
-            _ => "ljpg",
-        }
-    }
-}
-
-pub(crate) fn grid(text: &str) -> Result<(usize, usize), String> {
-    let sides = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
-    sides.filter(|&(height, width)| height > 0 && width > 0).ok_or_else(|| "rows x columns, as in 8x16".into())
-}
-
 impl Encode {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let codes = self.codes.options()?;
-        let extensions = if codes.is_some() { CODES_EXTENSIONS.as_slice() } else { &JPEG_EXTENSIONS };
+        let extensions = if codes.is_some() { codes::EXTENSIONS.as_slice() } else { &JPEG_EXTENSIONS };
         let found = find(&self.inputs, self.recursive, extensions)?;
         let extension = self.codes.extension();
         let jobs = targets(found, self.output.as_deref(), |path: &Path| path.with_extension(extension))?;
@@ -179,7 +121,7 @@ impl Encode {
         options.exact = job.source.extension().is_some_and(|extension| JPEG_EXTENSIONS.contains(&extension.as_str()));
         let encoded = match codes {
             Some(codes) => encode_codes(&bytes, codes, &options)?,
-            None => encode(&bytes, &options)?,
+            None => encode(&bytes, &options).map_err(|error| codes::hint(error, &bytes))?,
         };
         output::write(&job.target, &encoded.bytes, self.force)?;
         Ok(self.report(job, bytes.len(), &encoded, start))
@@ -213,6 +155,7 @@ impl Encode {
                 line["symbols"] = json!(symbols);
                 line["symbols_per_second"] = json!((symbols as f64 / seconds.max(1e-9)).round());
             }
+            codes::put_worth(summary, &mut line);
             if let Mode::Stored { reason } = &summary.mode {
                 line["reason"] = json!(reason.to_string());
             }
@@ -231,7 +174,8 @@ impl Encode {
                 notes.push(format!("stored, not modelled: {reason}"));
             }
             format!(
-                "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved ({seconds:.2} s)\n"
+                "{source} -> {target}: {input_bytes} -> {output_bytes} bytes, {saving:.2} % saved{} ({seconds:.2} s)\n",
+                codes::worth(summary)
             )
         };
         Report { text, notes, exit: fault.then_some(Exit::Mismatch) }

@@ -91,15 +91,27 @@ fn describe(name: &str, inspection: &Inspection) -> String {
     if let Some(codes) = &inspection.codes {
         line("side information", format!("{} bytes (part of the header)", codes.side_information_bytes));
         line("model", codes.model.clone());
-        line("array", format!("{} {:?}, {} codes", codes.element, codes.shape, codes.codes));
-        if let Some((height, width)) = codes.grid {
-            line("VQ grid", format!("{height}x{width}"));
+        line("codes", codes.codes.to_string());
+        for array in &codes.arrays {
+            line("array", format!("{} {:?}", array.element, array.shape));
+            if let Some((height, width)) = array.grid {
+                line("VQ grid", format!("{height}x{width}"));
+            }
+            if let Some(layers) = array.layers {
+                line("RVQ layers", layers.to_string());
+            }
+            let sizes: Vec<String> = array.codebooks.iter().map(u32::to_string).collect();
+            line("codebook", sizes.join(", "));
+            if let Some(runs) = array.runs {
+                line("values", format!("in {runs} runs"));
+            }
+            if let Some(whole) = array.starts {
+                line("values", format!("the first of array {whole}"));
+            }
+            if let Some(digits) = array.digits {
+                line("values", format!("of {digits} symbols each"));
+            }
         }
-        if let Some(layers) = codes.layers {
-            line("RVQ layers", layers.to_string());
-        }
-        let sizes: Vec<String> = codes.codebooks.iter().map(u32::to_string).collect();
-        line("codebook", sizes.join(", "));
     }
     for (index, segment) in inspection.segments.iter().enumerate() {
         let place = match (segment.lines, segment.mcu_rows) {

@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: exit codes, lists of files, output files, progress, reports.
 
 mod batch;
+mod codes;
 #[cfg(feature = "datasets")]
 mod datasets;
 mod decode;

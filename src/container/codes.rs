@@ -15,8 +15,8 @@ const NAMED: u8 = 1;
 const FRAME_HEADS: u8 = 2;
 /// Flag: the layers are the last dimension but one.
 const LAYERS_FIRST: u8 = 1;
-/// Most layers that a header may state vocabularies for.
-const MAX_LAYERS: usize = 1024;
+/// Most vocabularies that a header may state.
+const MAX_VOCABULARIES: u64 = 1 << 16;
 
 /// What the header of a file of codes says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct CodesContent {
     pub medium: CodeMedium,
     /// What predicts the codes.
     pub model: CodesModel,
-    /// Codebook size of every layer, 1..=65536; one entry stands for all layers.
+    /// Symbols below which those of every digit of every layer of every array are, 1..=65536; one entry stands for all.
     pub vocabularies: Vec<u32>,
     /// Codes (adaptive model) or chunks (named model, frame heads) of every segment but the last, which has the rest; at
     /// least 1.
@@ -39,9 +39,9 @@ pub struct CodesContent {
 pub enum CodeMedium {
     /// Grids of indices, one after the other.
     Vq {
-        /// Rows of a grid, at least 1.
+        /// Rows of a grid, at least 1; 0 where the last two dimensions of every array are its grid.
         height: u64,
-        /// Columns of a grid, at least 1.
+        /// Columns of a grid, likewise.
         width: u64,
     },
     /// RVQ codes: […, steps, layers], or […, layers, steps].
@@ -89,14 +89,18 @@ impl CodesContent {
             CodeMedium::Vq { height, width } => {
                 put_varint(out, height);
                 put_varint(out, width);
-                put_varint(out, u64::from(self.vocabularies[0]));
             }
-            CodeMedium::Rvq { layers_first } => {
-                out.push(if layers_first { LAYERS_FIRST } else { 0 });
-                put_varint(out, self.vocabularies.len() as u64);
-                self.vocabularies.iter().for_each(|&vocabulary| put_varint(out, u64::from(vocabulary)));
-            }
+            CodeMedium::Rvq { layers_first } => out.push(if layers_first { LAYERS_FIRST } else { 0 }),
         }
+        match (self.medium, self.vocabularies.as_slice()) {
+            (CodeMedium::Vq { .. }, [_]) => {}
+            (CodeMedium::Vq { .. }, several) => {
+                put_varint(out, 0);
+                put_varint(out, several.len() as u64);
+            }
+            (CodeMedium::Rvq { .. }, layers) => put_varint(out, layers.len() as u64),
+        }
+        self.vocabularies.iter().for_each(|&vocabulary| put_varint(out, u64::from(vocabulary)));
         put_varint(out, self.per_segment);
     }
 
@@ -121,18 +125,29 @@ impl CodesContent {
             let value = reader.varint(what)?;
             if (1..=most).contains(&value) { Ok(value) } else { Err(Error::malformed(at, format!("{what}: {value}"))) }
         };
-        let (medium, layers) = if rvq {
-            let medium = match reader.array("the flags")? {
+        let medium = if rvq {
+            match reader.array("the flags")? {
                 [flags @ 0..=LAYERS_FIRST] => CodeMedium::Rvq { layers_first: flags == LAYERS_FIRST },
                 [flags] => return Err(Error::malformed(start, format!("flags {flags:#04x} of RVQ codes"))),
-            };
-            (medium, positive(reader, "the number of vocabularies", MAX_LAYERS as u64)? as usize)
+            }
         } else {
-            let height = positive(reader, "the rows of a grid", u64::MAX)?;
-            (CodeMedium::Vq { height, width: positive(reader, "the columns of a grid", u64::MAX)? }, 1)
+            let (height, width) = (reader.varint("the rows of a grid")?, reader.varint("the columns of a grid")?);
+            if (height == 0) != (width == 0) {
+                return Err(Error::malformed(start, format!("grids of {height}x{width}")));
+            }
+            CodeMedium::Vq { height, width }
         };
-        let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
-        let vocabularies = vocabularies.collect::<Result<_, Error>>()?;
+        let start = reader.offset();
+        let one = if rvq { 0 } else { reader.varint("the vocabulary")? };
+        let vocabularies = match one {
+            0 => {
+                let layers = positive(reader, "the number of vocabularies", MAX_VOCABULARIES)?;
+                let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
+                vocabularies.collect::<Result<_, Error>>()?
+            }
+            one if one <= 1 << 16 => vec![one as u32],
+            other => return Err(Error::malformed(start, format!("a vocabulary: {other}"))),
+        };
         let per_segment = positive(reader, "the codes or chunks of a segment", u64::MAX)?;
         Ok(Self { medium, model, vocabularies, per_segment, side })
     }

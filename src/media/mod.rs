@@ -17,6 +17,7 @@ pub(crate) mod stored;
 use std::ops::Range;
 
 use crate::container::{Content, Header};
+use crate::encoded::CodesSummary;
 use crate::error::Error;
 use crate::options::DecodeOptions;
 
@@ -30,6 +31,10 @@ pub(crate) struct Coded {
     pub(crate) model: String,
     /// Symbols that were coded, where each latent is one.
     pub(crate) symbols: Option<u64>,
+    /// What codebook indices are worth.
+    pub(crate) codes: Option<CodesSummary>,
+    /// What the user should be told.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A coded file taken apart, and how it is to be decoded.

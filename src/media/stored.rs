@@ -18,7 +18,14 @@ pub(crate) fn encode(original: &[u8]) -> Coded {
         Some(packed) => (Compressor::Brotli, packed),
         None => (Compressor::Raw, original.to_vec()),
     };
-    Coded { content: Content::Stored(compressor), payloads: vec![payload], model: String::new(), symbols: None }
+    Coded {
+        content: Content::Stored(compressor),
+        payloads: vec![payload],
+        model: String::new(),
+        symbols: None,
+        codes: None,
+        notes: Vec::new(),
+    }
 }
 
 /// The original from a stored payload; at most `length` bytes are produced.

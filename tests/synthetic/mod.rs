@@ -141,6 +141,67 @@ pub fn code_files() -> Vec<(&'static str, Vec<u8>, CodesOptions)> {
     ]
 }
 
+/// A `.npy` file of elements of any type as numpy writes it.
+pub fn npy_of(element: ElementType, shape: &[usize], elements: &[u8]) -> Vec<u8> {
+    [&CodeSide::numpy(element, ByteOrder::Little, false, shape).before, elements].concat()
+}
+
+/// A ZIP file of members with a compression method each, as `numpy.savez` writes it with 0.
+pub fn npz(members: &[(&str, &[u8], u8)]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for &(name, bytes, method) in members {
+        let length = (bytes.len() as u32).to_le_bytes();
+        let start = [&[45, 0, 0, 0, method, 0, 0, 0, 0x21, 0], &crc32fast::hash(bytes).to_le_bytes()[..]].concat();
+        let common = [&start[..], &length, &length, &[name.len() as u8, 0]].concat();
+        let offset = (file.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x2D\x03", &common[..], &[0; 12], &offset, name.as_bytes()].concat());
+        file.extend([b"PK\x03\x04", &common[..], &[0, 0], name.as_bytes(), bytes].concat());
+    }
+    let (count, at) = ((members.len() as u16).to_le_bytes(), file.len() as u32);
+    file.extend_from_slice(&directory);
+    file.extend([&b"PK\x05\x06\0\0\0\0"[..], &count, &count, &(directory.len() as u32).to_le_bytes()].concat());
+    file.extend([&at.to_le_bytes()[..], &[0, 0]].concat());
+    file
+}
+
+/// Files whose codes are no plain numbers below 65,536, or of several arrays: name, bytes, how to encode them.
+pub fn odd_code_files() -> Vec<(&'static str, Vec<u8>, CodesOptions)> {
+    let vq = CodesOptions::new(CodesMedium::Vq { grid: None });
+    let rvq = |layers_first| CodesOptions::new(CodesMedium::Rvq { layers_first });
+    let le = |values: &[i64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let codes = indices(1200, 8, 1000, 21);
+    let padded: Vec<i64> = codes.iter().enumerate().map(|(i, &c)| if i > 1100 { -100 } else { c.into() }).collect();
+    let large: Vec<u8> =
+        indices(512, 64, 65_536, 22).iter().flat_map(|&c| (u32::from(c) * 4 + 3).to_le_bytes()).collect();
+    let sparse: Vec<i64> = codes.iter().map(|&c| i64::from(c % 40) * 3_000_000_000_001 - 9).collect();
+    let random: Vec<i64> = (0..300u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17) as i64).collect();
+    let floats: Vec<u8> = codes.iter().flat_map(|&code| f32::from(code).to_le_bytes()).collect();
+    let fine = npy(ElementType::U16, false, &[8, 150], codes.clone());
+    let coarse = npy(ElementType::U16, false, &[2, 150], codes[..300].to_vec());
+    let text = npy(ElementType::U16, false, &[90], indices(90, 9, 9000, 23));
+    let members: [(&str, &[u8], u8); 4] = [
+        ("semantic_prompt.npy", &text, 0),
+        ("coarse_prompt.npy", &coarse, 0),
+        ("note", b"none", 0),
+        ("fine_prompt.npy", &fine, 0),
+    ];
+    let header = r#"{"a":{"dtype":"U16","shape":[75,8],"data_offsets":[0,1200]},"w":{"dtype":"F32","shape":[1],"data_offsets":[1200,1204]},"b":{"dtype":"F32","shape":[150,8],"data_offsets":[1204,6004]}}"#;
+    let mut tensors = (header.len() as u64).to_le_bytes().to_vec();
+    tensors.extend_from_slice(header.as_bytes());
+    indices(600, 8, 500, 24).iter().for_each(|code| tensors.extend_from_slice(&code.to_le_bytes()));
+    tensors.extend_from_slice(&0.5f32.to_le_bytes());
+    tensors.extend_from_slice(&floats);
+    vec![
+        ("rvq-padded", npy_of(ElementType::I64, &[150, 8], &le(&padded)), rvq(false).codebooks([1000])),
+        ("vq-large", npy_of(ElementType::U32, &[8, 8, 8], &large), vq.clone()),
+        ("vq-sparse", npy_of(ElementType::I64, &[30, 40], &le(&sparse)), vq.clone()),
+        ("rvq-random", npy_of(ElementType::I64, &[3, 100], &le(&random)), rvq(true)),
+        ("vq-floats", npy_of(ElementType::F32, &[30, 40], &floats), vq),
+        ("rvq-npz", npz(&members), rvq(true)),
+        ("rvq-tensors", tensors, rvq(false).tensor("all")),
+    ]
+}
+
 /// A tiny sequence model with random weights for an arrangement: integer backbone, head set.
 pub fn sequence_files(arrangement: &FlatArrangement) -> (Vec<u8>, Vec<u8>) {
     use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, small_shape};

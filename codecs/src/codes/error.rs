@@ -8,8 +8,8 @@ use super::MAX_RANK;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CodesError {
-    /// Neither of the two formats.
-    #[error("neither a .npy nor a .safetensors file")]
+    /// None of the formats.
+    #[error("neither a .npy, a .npz nor a .safetensors file")]
     Unknown,
     /// The bytes contradict their format.
     #[error("malformed at byte {offset}: {what}")]
@@ -18,6 +18,23 @@ pub enum CodesError {
         what: String,
         /// Byte offset.
         offset: usize,
+    },
+    /// A container of another program, which holds codes in a way of its own.
+    #[error("{what}; these two lines of Python export its codes:\n  {}\n  {}", export[0], export[1])]
+    Foreign {
+        /// What the file is.
+        what: &'static str,
+        /// Python that writes the codes to `codes.npy`.
+        export: [&'static str; 2],
+    },
+    /// A `.npz` file without a member that is an array as it stands.
+    #[error(
+        "no array of its {members} members is kept uncompressed: numpy.savez writes members that can be modelled, \
+             numpy.savez_compressed deflates them"
+    )]
+    Deflated {
+        /// Members of the file.
+        members: usize,
     },
     /// The elements are no integers.
     #[error("elements of type {found}; codes are integers of 8 to 64 bits, signed or not")]
@@ -39,6 +56,22 @@ pub enum CodesError {
         /// The number of dimensions.
         found: usize,
     },
+    /// A float that is no whole number.
+    #[error("element {index:?} is not a whole number (or is \u{2212}0); floats are codes where all are whole")]
+    Fraction {
+        /// Its index in the array.
+        index: Vec<usize>,
+    },
+    /// Symbols that stand for nothing that the element type holds.
+    #[error("element {index:?}: symbols {symbols:?} are no {element}")]
+    Unwritable {
+        /// Its index in the array.
+        index: Vec<usize>,
+        /// Its symbols.
+        symbols: Vec<u16>,
+        /// The element type.
+        element: &'static str,
+    },
     /// An element that is no code.
     #[error("element {index:?} is {found}; codes are 0..{end}")]
     Value {
@@ -55,7 +88,7 @@ pub enum CodesError {
         /// Its index in the array.
         index: Vec<usize>,
         /// The code.
-        found: u16,
+        found: i128,
         /// The codebook's size.
         codebook: u32,
     },
@@ -70,13 +103,22 @@ pub enum CodesError {
 }
 
 impl CodesError {
+    /// Whether the file is one that its own programs read, and merely holds nothing that codes are made of.
+    pub fn is_well_formed(&self) -> bool {
+        matches!(self, Self::Element { .. } | Self::Fraction { .. } | Self::Deflated { .. } | Self::Rank { .. })
+    }
+
     pub(super) fn malformed(offset: usize, what: impl Into<String>) -> Self {
         Self::Malformed { what: what.into(), offset }
     }
 }
 
 fn request(name: &str) -> String {
-    if name.is_empty() { "which tensor is not said".into() } else { format!("no tensor of integers called `{name}`") }
+    if name.is_empty() {
+        "which tensor is not said (`all` takes all)".into()
+    } else {
+        format!("no tensor of integers called `{name}`")
+    }
 }
 
 fn list(names: &[String]) -> String {

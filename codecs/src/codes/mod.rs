@@ -1,27 +1,64 @@
 //! Files of codebook indices (VQ grids, RVQ stacks) ⇄ codes and side information, byte for byte.
 //!
-//! A `.npy` file (NEP 1 and `numpy.lib.format`, versions 1 to 3) or a tensor of a `.safetensors` file becomes an array of
-//! codes in C order. Everything else of the file is [`CodeSide`]: element type, byte order, shape, and the bytes before and
-//! after the elements. The header that numpy itself would write costs nothing; other bytes go through brotli.
+//! A `.npy` file (NEP 1 and `numpy.lib.format`, versions 1 to 3), tensors of a `.safetensors` file or members of a `.npz` file
+//! become symbols below 65,536 in C order. Everything else of the file is [`FileSide`]: element types, byte orders, shapes, how
+//! values beyond are mapped to symbols, and the bytes around the elements. The header that numpy itself would write costs
+//! nothing; other bytes go through brotli.
 //!
-//! * [`parse`] and [`write()`]: a file, and back; [`header`] and [`wide_codes`]: a file of larger codes, one way;
-//! * `npy.rs`, `tensors.rs`: where the elements of the two kinds of file are;
-//! * `element.rs`: integers of every type ⇄ codes; `side.rs`: side information in bytes.
+//! * [`read_file`] and [`FileSide::write`]: a file of any codes, and back;
+//! * [`parse`] and [`write()`]: an array whose codes are below 65,536; [`header`] and [`wide_codes`]: one of larger codes, one way;
+//! * `npy.rs`, `tensors.rs`, `zip.rs`: where the elements of the three kinds of file are; `foreign.rs`: what other programs write;
+//! * `element.rs`: numbers of every type ⇄ values; `values.rs`: values ⇄ symbols; `side.rs`: side information in bytes.
 
 mod element;
 mod error;
+mod file;
+mod foreign;
 mod npy;
 mod side;
 mod tensors;
+mod values;
+mod zip;
 
 pub use element::{ByteOrder, ElementType, unravel};
 pub use error::CodesError;
-pub use side::CodeSide;
+pub use file::{ALL_TENSORS, ArraySide, FileSide, read_file};
+pub use values::{Run, ValueMap};
 
 /// Most dimensions of an array.
 pub const MAX_RANK: usize = 8;
 /// Codes are below this.
 pub const MAX_CODEBOOK: u32 = 1 << 16;
+
+/// Everything of a file with one array but its codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeSide {
+    /// Type of the elements.
+    pub element: ElementType,
+    /// Byte order of the elements.
+    pub order: ByteOrder,
+    /// Whether the first index runs fastest in the file.
+    pub fortran: bool,
+    /// Dimensions; none for a single code.
+    pub shape: Vec<usize>,
+    /// Bytes before the elements.
+    pub before: Vec<u8>,
+    /// Bytes after the elements.
+    pub after: Vec<u8>,
+}
+
+impl CodeSide {
+    /// That of a `.npy` file as numpy (since 1.23) writes it.
+    pub fn numpy(element: ElementType, order: ByteOrder, fortran: bool, shape: &[usize]) -> Self {
+        let before = npy::canonical(element, order, fortran, shape, true);
+        Self { element, order, fortran, shape: shape.to_vec(), before, after: Vec::new() }
+    }
+
+    /// Number of codes.
+    pub fn count(&self) -> usize {
+        element_count(&self.shape).unwrap_or(usize::MAX)
+    }
+}
 
 /// An array of codes and what its file has beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +84,17 @@ pub struct Header {
     pub start: usize,
 }
 
-/// Whether some bytes begin as a `.npy` file or look like a `.safetensors` file.
-pub fn is_code_file(bytes: &[u8]) -> bool {
-    bytes.starts_with(npy::MAGIC) || tensors::looks_like(bytes)
+/// What a file that may hold codes is called, by its first bytes.
+pub fn kind_of_file(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(npy::MAGIC) {
+        Some(".npy")
+    } else if let Some(CodesError::Foreign { what, .. }) = foreign::named(bytes) {
+        Some(if what.contains(".ecdc") { ".ecdc" } else { ".pt" })
+    } else if zip::looks_like(bytes) {
+        Some(".npz")
+    } else {
+        tensors::looks_like(bytes).then_some(".safetensors")
+    }
 }
 
 /// Finds the elements of a file, which may end before they do. `tensor` names the tensor of a `.safetensors` file that has several.
@@ -65,9 +110,13 @@ pub fn header(bytes: &[u8], tensor: Option<&str>) -> Result<Header, CodesError> 
                 found: vec!["a .npy file, which has no names".into()],
             });
         }
-        npy::find(bytes)?
+        let header = npy::find(bytes)?;
+        if header.element.is_float() {
+            return Err(CodesError::Element { found: header.element.name().into() });
+        }
+        header
     } else if tensors::looks_like(bytes) {
-        tensors::find(bytes, tensor)?
+        tensors::find(bytes, tensor, false)?
     } else {
         return Err(CodesError::Unknown);
     };
@@ -122,18 +171,17 @@ pub fn wide_codes(bytes: &[u8], header: &Header) -> Result<Vec<u32>, CodesError>
 /// The file that [`parse`] read.
 ///
 /// # Errors
-/// [`CodesError::Count`] if the number of codes is not that of the shape, [`CodesError::Value`] for a code that the element
-/// type does not hold.
+/// [`CodesError::Count`] if the number of codes is not that of the shape, [`CodesError::Unwritable`] for a code that the
+/// element type does not hold.
 pub fn write(array: &CodeArray) -> Result<Vec<u8>, CodesError> {
     let side = &array.side;
     if element_count(&side.shape) != Some(array.codes.len()) {
         return Err(CodesError::Count { codes: array.codes.len(), shape: side.shape.clone() });
     }
-    let length = array.codes.len() * side.element.bytes();
-    let mut file = Vec::with_capacity(side.before.len() + length + side.after.len());
-    file.extend_from_slice(&side.before);
-    element::write(&array.codes, side.element, side.order, &side.shape, side.fortran, &mut file)?;
-    file.extend_from_slice(&side.after);
+    let mut file = side.before.clone();
+    let CodeSide { element, order, fortran, ref shape, ref after, .. } = *side;
+    element::Layout { element, order, fortran, shape }.write(&ValueMap::Same, &array.codes, &mut file)?;
+    file.extend_from_slice(after);
     Ok(file)
 }
 

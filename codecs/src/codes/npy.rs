@@ -1,7 +1,7 @@
 //! The header of a `.npy` file (`numpy.lib.format`, versions 1.0, 2.0 and 3.0): magic, version, length, and a Python
 //! dictionary of `descr`, `fortran_order` and `shape`, padded with spaces.
 
-use super::{ByteOrder, CodesError, ElementType, Header, MAX_RANK};
+use super::{ByteOrder, CodesError, ElementType, Header, MAX_RANK, foreign};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Digits that numpy since 1.23 leaves room for in the dimension that an array grows along.
@@ -27,7 +27,10 @@ pub(super) fn find(bytes: &[u8]) -> Result<Header, CodesError> {
         return Err(CodesError::malformed(bytes.len(), format!("the file ends in the header of {length} bytes")));
     };
     let mut parser = Parser { text, at: 0, base: start };
-    let (element, order, fortran, shape) = parser.dictionary()?;
+    let (element, order, fortran, shape) = parser.dictionary().map_err(|error| match error {
+        CodesError::Element { found } if found.contains("|O") => foreign::pickled(&bytes[start + length..]),
+        error => error,
+    })?;
     Ok(Header { element, order, fortran, shape, start: start + length })
 }
 
@@ -44,7 +47,7 @@ pub(super) fn canonical(
         (_, ByteOrder::Little) => '<',
         (_, ByteOrder::Big) => '>',
     };
-    let letter = if element.name().starts_with('i') { 'i' } else { 'u' };
+    let letter = element.name().chars().next().unwrap_or('u');
     let dimensions: Vec<String> = shape.iter().map(usize::to_string).collect();
     let tuple =
         if let [one] = dimensions.as_slice() { format!("({one},)") } else { format!("({})", dimensions.join(", ")) };
@@ -179,22 +182,14 @@ fn element(descr: &str) -> Result<(ElementType, ByteOrder), CodesError> {
     let unknown = || CodesError::Element { found: format!("`{descr}`") };
     let (mark, name) = descr.split_at_checked(1).ok_or_else(unknown)?;
     let (letter, bytes) = name.split_at_checked(1).ok_or_else(unknown)?;
-    let size = match bytes {
-        "1" => 0,
-        "2" => 2,
-        "4" => 4,
-        "8" => 6,
-        _ => return Err(unknown()),
-    };
-    let signed = match letter {
-        "u" => 0,
-        "i" => 1,
-        _ => return Err(unknown()),
-    };
+    let size = bytes.parse().ok().filter(|size| [1, 2, 4, 8].contains(size) && bytes.len() == 1);
+    let size: usize = size.ok_or_else(unknown)?;
+    let name = format!("{letter}{}", 8 * size);
+    let element = ElementType::ALL.into_iter().find(|element| element.name() == name).ok_or_else(unknown)?;
     let order = match (mark, size) {
-        ("|" | "<" | ">", 0) | ("<", _) => ByteOrder::Little,
+        ("|" | "<" | ">", 1) | ("<", _) => ByteOrder::Little,
         (">", _) => ByteOrder::Big,
         _ => return Err(unknown()),
     };
-    Ok((ElementType::ALL[size + signed], order))
+    Ok((element, order))
 }

@@ -22,11 +22,20 @@ fn npy(descr: &str, fortran: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
 fn round_trip(file: &[u8], tensor: Option<&str>) -> (CodeArray, usize) {
     let array = parse(file, tensor).expect("parses");
     assert_eq!(write(&array).expect("writes"), file);
-    assert_eq!(array.side.file_length(), file.len() as u64);
-    let bytes = array.side.to_bytes();
-    let side = CodeSide::from_bytes(&bytes, file.len() as u64).expect("reads");
-    assert_eq!(side, array.side);
+    let (side, symbols, bytes) = file_round_trip(file, tensor);
+    assert_eq!((&side.arrays[0].shape, &side.arrays[0].values), (&array.side.shape, &ValueMap::Same));
+    assert_eq!(symbols, [array.codes.as_slice()]);
     (array, bytes.len())
+}
+
+/// Side information, symbols, and the former in bytes.
+fn file_round_trip(file: &[u8], tensor: Option<&str>) -> (FileSide, Vec<Vec<u16>>, Vec<u8>) {
+    let (side, symbols) = read_file(file, tensor, |_| true).expect("parses");
+    assert!(side.write(&symbols).expect("writes") == file);
+    assert_eq!(side.file_length(), file.len() as u64);
+    let bytes = side.to_bytes();
+    assert!(FileSide::from_bytes(&bytes, file.len() as u64).expect("reads") == side);
+    (side, symbols, bytes)
 }
 
 #[test]
@@ -168,25 +177,123 @@ fn malformed_files_are_typed_errors() {
 }
 
 #[test]
+fn values_beyond_a_codebook_and_whole_floats_come_back() {
+    let padded: Vec<u8> = [-1i64, 5, 1023, -100].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (side, symbols, _) = file_round_trip(&npy("<i8", "True", "(2, 2)", &padded), None);
+    assert_eq!((side.arrays[0].values.digits(), side.arrays[0].count()), (1, 4));
+    assert_eq!(symbols[0], [1123, 1023, 5, 1024]);
+    let large: Vec<u8> = (0..400u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 14).to_be_bytes()).collect();
+    let (side, symbols, _) = file_round_trip(&npy(">u4", "False", "(20, 20)", &large), None);
+    assert_eq!((side.arrays[0].symbols(), symbols[0].len()), (800, 800));
+    let extremes: Vec<u8> = [i64::MIN, i64::MAX, 0, -1, 7].iter().flat_map(|value| value.to_le_bytes()).collect();
+    file_round_trip(&npy("<i8", "False", "(5,)", &extremes), None);
+    let floats: Vec<u8> = [3f32, 0.0, -1.0, 70_000.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let file = npy("<f4", "False", "(4,)", &floats);
+    assert_eq!(file_round_trip(&file, None).1[0].len(), 4);
+    assert!(matches!(parse(&file, None), Err(CodesError::Element { .. })), "only for files that are coded");
+    for fraction in [0.5f32, -0.0, f32::NAN] {
+        let file = npy("<f4", "False", "(2,)", &[3f32.to_le_bytes(), fraction.to_le_bytes()].concat());
+        let error = read_file(&file, None, |_| true).expect_err("no whole number");
+        assert_eq!(error, CodesError::Fraction { index: vec![1] });
+        assert!(error.is_well_formed());
+    }
+    assert!(read_file(&npy("|b1", "False", "(2,)", &[0, 1]), None, |_| true).expect_err("booleans").is_well_formed());
+}
+
+#[test]
+fn several_tensors_are_one_file() {
+    let header = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"w":{"dtype":"F32","shape":[1],"data_offsets":[2,6]},"b":{"dtype":"F16","shape":[1,3],"data_offsets":[6,12]}}"#;
+    let elements = [&[3, 4][..], &0.5f32.to_le_bytes(), &[0, 0x3C, 0, 0, 0, 0xBC]].concat();
+    let file = safetensors(header, &elements);
+    let (side, symbols, _) = file_round_trip(&file, Some("all"));
+    let shapes: Vec<_> = side.arrays.iter().map(|array| array.shape.as_slice()).collect();
+    assert_eq!(shapes, [&[2][..], &[1, 3]]);
+    assert_eq!(symbols, [vec![3, 4], vec![1, 0, 2]]);
+    let (side, ..) = file_round_trip(&file, None);
+    assert_eq!((side.arrays.len(), &side.arrays[0].shape), (1, &vec![2]), "the only one of integers");
+    let (side, _) = read_file(&file, Some("all"), |shape| shape.len() == 2).expect("one fits");
+    assert_eq!(side.arrays.len(), 1);
+}
+
+/// A ZIP file of uncompressed members, as Python's `zipfile` writes it (checksums of zero).
+fn zip_file(members: &[(&str, &[u8], u8)]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for &(name, bytes, method) in members {
+        let sizes = [(bytes.len() as u32).to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat();
+        let common = [&[20, 0, 0, 0, method, 0, 0, 0, 0, 0, 0, 0, 0, 0], &sizes[..], &[name.len() as u8, 0]].concat();
+        let offset = (file.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x14\x03", &common[..], &[0; 12], &offset, name.as_bytes()].concat());
+        file.extend([b"PK\x03\x04", &common[..], &[0, 0], name.as_bytes(), bytes].concat());
+    }
+    let (count, at) = (members.len() as u16, file.len() as u32);
+    file.extend_from_slice(&directory);
+    file.extend([&b"PK\x05\x06\0\0\0\0"[..], &count.to_le_bytes(), &count.to_le_bytes()].concat());
+    file.extend([&(directory.len() as u32).to_le_bytes()[..], &at.to_le_bytes(), &[0, 0]].concat());
+    file
+}
+
+#[test]
+fn members_of_npz_files_are_arrays() {
+    let (a, b) = (npy("<u2", "False", "(2,)", &[1, 0, 2, 0]), npy("|u1", "False", "(1, 3)", &[7, 8, 9]));
+    let file = zip_file(&[("a.npy", &a, 0), ("text", b"no array", 0), ("b.npy", &b, 0), ("c.npy", &a, 8)]);
+    let (side, symbols, bytes) = file_round_trip(&file, None);
+    assert_eq!(symbols, [vec![1, 2], vec![7, 8, 9]]);
+    assert!(bytes.len() < 270, "{} bytes: headers of arrays are free", bytes.len());
+    assert_eq!((side.arrays.len(), file_round_trip(&file, Some("all")).0 == side), (2, true));
+    assert_eq!(file_round_trip(&file, Some("b")).1, [vec![7, 8, 9]]);
+    assert_eq!(file_round_trip(&file, Some("b.npy")).1, [vec![7, 8, 9]]);
+    let error = |file: &[u8], tensor| read_file(file, tensor, |_| true).expect_err("none");
+    assert!(error(&file, Some("d")).to_string().contains("a.npy, text, b.npy, c.npy"));
+    assert_eq!(error(&file, Some("c")), CodesError::Deflated { members: 1 });
+    for length in 0..file.len() {
+        let _ = read_file(&file[..length], None, |_| true);
+    }
+    for i in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[i] ^= 0xFF;
+        if let Ok((side, symbols)) = read_file(&damaged, None, |_| true) {
+            assert!(side.write(&symbols).expect("writes") == damaged, "byte {i}");
+        }
+    }
+}
+
+#[test]
+fn containers_of_other_programs_are_named() {
+    let error = |file: &[u8]| read_file(file, None, |_| true).expect_err("foreign");
+    let says = |file: &[u8], what: &str, export: &str| {
+        let text = error(file).to_string();
+        assert!(text.contains(what) && text.contains(export) && text.lines().count() == 3, "{text}");
+        assert!(!error(file).is_well_formed());
+    };
+    says(b"ECDC\0\0\0\0\x10", ".ecdc", "encodec.compress.decompress");
+    says(&zip_file(&[("archive/data.pkl", b"\x80\x02", 0)]), ".pt", "torch.load");
+    says(b"\x80\x02\x8a\x0al\xfc", ".pt", "torch.load");
+    says(&npy("|O", "False", "()", b"\x80\x04 codes chunk_length"), ".dac", ".item()[\"codes\"]");
+    says(&npy("|O", "False", "(3,)", b"\x80\x04."), "`|O`", "numpy.stack");
+    assert_eq!(error(b"text"), CodesError::Unknown);
+    let kinds = [b"ECDC".as_slice(), b"\x93NUMPY", b"PK\x03\x04", b"text"].map(kind_of_file);
+    assert_eq!(kinds, [Some(".ecdc"), Some(".npy"), Some(".npz"), None]);
+}
+
+#[test]
 fn sides_that_promise_too_much_are_refused() {
-    let (array, _) = round_trip(&npy("<u2", "False", "(2, 3)", &[0; 12]), None);
-    let bytes = array.side.to_bytes();
-    assert!(CodeSide::from_bytes(&bytes, array.side.file_length() - 129).is_err());
+    let (side, _, bytes) = file_round_trip(&npy("<u2", "False", "(2, 3)", &[0; 12]), None);
+    assert!(FileSide::from_bytes(&bytes, side.file_length() - 129).is_err());
     for i in 0..bytes.len() {
-        assert!(CodeSide::from_bytes(&bytes[..i], NO_LIMIT).is_err());
+        assert!(FileSide::from_bytes(&bytes[..i], NO_LIMIT).is_err());
     }
     let mut longer = bytes.clone();
     longer.push(0);
-    assert!(CodeSide::from_bytes(&longer, NO_LIMIT).is_err());
+    assert!(FileSide::from_bytes(&longer, NO_LIMIT).is_err());
     // u64, explicit header, 2^62 elements.
     let huge = [6, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0, 0];
-    assert!(CodeSide::from_bytes(&huge, NO_LIMIT).is_err());
+    assert!(FileSide::from_bytes(&huge, NO_LIMIT).is_err());
 }
 
 proptest! {
     #[test]
     fn any_array_round_trips(
-        element in proptest::sample::select(ElementType::ALL.as_slice()),
+        element in proptest::sample::select(ElementType::integers()),
         big: bool,
         fortran: bool,
         growth: bool,
@@ -206,7 +313,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
-        let _ = CodeSide::from_bytes(&bytes, 1 << 20);
+        let _ = FileSide::from_bytes(&bytes, 1 << 20);
         let _ = parse(&bytes, None);
         let mut header = b"\x93NUMPY\x01\x00".to_vec();
         header.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
@@ -215,5 +322,27 @@ proptest! {
         let mut header = (bytes.len() as u64).to_le_bytes().to_vec();
         header.extend_from_slice(&bytes);
         let _ = parse(&header, None);
+    }
+
+    #[test]
+    fn any_elements_come_back_or_are_named(
+        element in proptest::sample::select(ElementType::ALL.as_slice()),
+        big: bool,
+        fortran: bool,
+        bytes in vec(any::<u8>(), 0..400),
+        plain: bool,
+    ) {
+        let count = bytes.len() / element.bytes() / 2;
+        let order = if big && element.bytes() > 1 { ByteOrder::Big } else { ByteOrder::Little };
+        let side = CodeSide::numpy(element, order, fortran, &[count, 2]);
+        let mut elements = bytes[..count * 2 * element.bytes()].to_vec();
+        if plain {
+            elements.chunks_mut(element.bytes()).for_each(|element| element[1..].fill(0));
+        }
+        let file = [side.before, elements].concat();
+        match read_file(&file, None, |_| true) {
+            Ok(_) => { file_round_trip(&file, None); }
+            Err(error) => prop_assert!(element.is_float() && error.is_well_formed(), "{}", error),
+        }
     }
 }

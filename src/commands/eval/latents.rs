@@ -32,7 +32,7 @@ pub(super) struct LatentsArgs {
     #[arg(long)]
     layers: Option<usize>,
     /// Rows and columns of a grid of VQ indices: the anchors see a layer for each place, lmcodec the grid
-    #[arg(long, value_name = "HxW", value_parser = crate::commands::encode::grid)]
+    #[arg(long, value_name = "HxW", value_parser = crate::commands::codes::grid)]
     grid: Option<(usize, usize)>,
     /// Codes with this model of lmcodec as well, beside its adaptive one: frame heads, or a head set whose backbone lies beside
     /// it. May be repeated
@@ -123,7 +123,7 @@ impl LatentsArgs {
         };
         let side = CodeSide::numpy(ElementType::U16, ByteOrder::Little, false, &shape);
         let file = codes::write(&CodeArray { side, codes: codes.codes().to_vec() }).or_exit(Exit::Failure)?;
-        let mut options = EncodeOptions::new().verify(false).threads(1);
+        let mut options = EncodeOptions::new().verify(false).always_model(true).threads(1);
         if let Some(model) = model {
             options = options.model(model);
         }

@@ -1,4 +1,4 @@
-//! Codebook indices ⇄ payloads: an array is brought into coding order ([`order`]), cut into segments and coded with the
+//! Codebook indices ⇄ payloads: arrays are brought into coding order ([`order`]), cut into segments and coded with the
 //! adaptive model ([`adaptive`]), frame heads ([`heads`]) or a sequence Llama ([`sequence`]).
 
 pub(crate) mod adaptive;
@@ -8,10 +8,11 @@ mod sequence;
 
 use std::ops::Range;
 
-use lmcodec_codecs::codes::{CodeArray, CodeSide, CodesError, MAX_CODEBOOK, unravel};
+use lmcodec_codecs::codes::{ArraySide, CodesError, FileSide, MAX_CODEBOOK, ValueMap, unravel};
 
 use super::{Coded, CodedFile};
 use crate::container::{CodeMedium, CodesContent, CodesModel, Content, Header};
+use crate::encoded::CodesSummary;
 use crate::error::Error;
 use crate::fault::SegmentFault;
 use crate::limits::Limits;
@@ -38,68 +39,163 @@ struct CodedSymbols {
     per_segment: u64,
 }
 
-/// Codes an array with the model of the options, or with the adaptive one.
+/// Codes a file's arrays with the model of the options, or with the adaptive one. `symbols` are those of every array in C order.
 pub(crate) fn encode(
-    array: &CodeArray,
+    side: &FileSide,
+    symbols: Vec<Vec<u16>>,
     codes: &CodesOptions,
     options: &EncodeOptions,
     share: Range<f64>,
 ) -> Result<Coded, Error> {
-    Error::limit("codes", array.codes.len() as u64, options.limits.max_codes)?;
-    let order = CodingOrder::new(&codes.medium, &array.side.shape).map_err(Error::InvalidOption)?;
-    let vocabularies = vocabularies(array, &order, &codes.codebooks)?;
-    let symbols = order.gather(&array.codes);
-    let input = Symbols { symbols: &symbols, order: &order, vocabularies: &vocabularies };
+    Error::limit("codes", side.count() as u64, options.limits.max_codes)?;
+    let mut arrays = Vec::with_capacity(side.arrays.len());
+    let mut about = CodesSummary::default();
+    for (array, own) in side.arrays.iter().zip(&symbols) {
+        let order = CodingOrder::new(&codes.medium, &array.shape, array.values.digits());
+        let order = order.map_err(Error::InvalidOption)?;
+        let (values, found) = match array.values {
+            ValueMap::Start(whole) => (&side.arrays[whole].values, symbols[whole].as_slice()),
+            _ => (&array.values, own.as_slice()),
+        };
+        let found = &found[..array.count() * values.digits()];
+        let greatest = greatest(&array.shape, values, found, &order, &codes.codebooks)?;
+        about.add(array.count(), &codes.codebooks, greatest as f64 + 1.0);
+        let vocabularies = vocabularies(&array.values, own, &order, &codes.codebooks, greatest);
+        let codes = array.symbols() / array.values.digits();
+        arrays.push(CodedArray { order, vocabularies, codes });
+    }
+    let symbols: Vec<_> = symbols.into_iter().zip(&arrays).map(|(symbols, a)| a.order.gather(symbols)).collect();
     let coded = match options.model.as_deref() {
-        None => adaptive::encode(&input, codes.segment_codes.unwrap_or(DEFAULT_SEGMENT_CODES), options, share)?,
-        Some(model) if model.frame_heads().is_some() => {
-            heads::encode(&input, model, codes.segment_codes, options, share)?
+        None => {
+            let segment_codes = codes.segment_codes.unwrap_or(DEFAULT_SEGMENT_CODES);
+            adaptive::encode(&symbols, &arrays, segment_codes, options, share)?
         }
-        Some(model) => sequence::encode(&input, model, codes.segment_codes, options, share)?,
+        Some(model) => {
+            let [array] = arrays.as_slice() else {
+                let what = format!("model {} codes one array; the file has {}", model.name(), arrays.len());
+                return Err(Error::InvalidOption(what));
+            };
+            if array.order.digits() > 1 {
+                let what =
+                    format!("model {} codes numbers below {MAX_CODEBOOK}; the array has greater ones", model.name());
+                return Err(Error::InvalidOption(what));
+            }
+            let CodedArray { order, vocabularies, .. } = array;
+            let input = Symbols { symbols: &symbols[0], order, vocabularies };
+            match model.frame_heads() {
+                Some(_) => heads::encode(&input, model, codes.segment_codes, options, share)?,
+                None => sequence::encode(&input, model, codes.segment_codes, options, share)?,
+            }
+        }
     };
     let content = CodesContent {
-        medium: order.medium(),
+        medium: match (codes.medium, arrays.as_slice()) {
+            (CodesMedium::Vq { grid: None }, [_, _, ..]) => CodeMedium::Vq { height: 0, width: 0 },
+            (CodesMedium::Rvq { layers_first }, [_, _, ..]) => CodeMedium::Rvq { layers_first },
+            _ => arrays[0].order.medium(),
+        },
         model: coded.model,
-        vocabularies,
+        vocabularies: match arrays.as_slice() {
+            [array] => array.vocabularies.clone(),
+            // One entry stands for every symbol of one array only.
+            _ => arrays.iter().flat_map(|a| a.vocabularies.iter().cycle().take(a.order.period())).copied().collect(),
+        },
         per_segment: coded.per_segment,
-        side: array.side.to_bytes(),
+        side: side.to_bytes(),
     };
     let model = options.model.as_ref().map_or(ADAPTIVE, |model| model.name()).to_owned();
-    let symbols = Some(symbols.len() as u64);
-    Ok(Coded { content: Content::Codes(content), payloads: coded.payloads, model, symbols })
+    let count = symbols.iter().map(|symbols| symbols.len() as u64).sum();
+    Ok(Coded {
+        content: Content::Codes(content),
+        payloads: coded.payloads,
+        model,
+        symbols: Some(count),
+        codes: Some(about),
+        notes: notes(side, &codes.medium),
+    })
 }
 
-/// The codebook sizes as stated, or as the codes need them; every code is checked against them.
-fn vocabularies(array: &CodeArray, order: &CodingOrder, stated: &[u32]) -> Result<Vec<u32>, Error> {
+/// Layers are few and steps many: where it looks the other way round, somebody should know.
+fn notes(side: &FileSide, medium: &CodesMedium) -> Vec<String> {
+    const MOST_LAYERS: usize = 64;
+    let swapped = |array: &&ArraySide| matches!(array.shape[..], [.., steps, layers] if layers > MOST_LAYERS && (2..=MOST_LAYERS).contains(&steps));
+    match (medium, side.arrays.iter().find(swapped)) {
+        (CodesMedium::Rvq { layers_first: false }, Some(ArraySide { shape, .. })) => {
+            let [.., steps, layers] = shape[..] else { return Vec::new() };
+            vec![format!(
+                "shape {shape:?} was coded as {steps} steps of {layers} layers; if it is {steps} layers of {layers} steps, \
+                 --layers-first makes a smaller file"
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The greatest code of an array, 0 if there is none. Every code is checked against the codebook sizes that are stated; values
+/// below 0 are no codes.
+fn greatest(
+    shape: &[usize],
+    values: &ValueMap,
+    symbols: &[u16],
+    order: &CodingOrder,
+    stated: &[u32],
+) -> Result<i128, Error> {
     let layers = order.layers();
-    if stated.is_empty() {
-        return Ok(vec![u32::from(array.codes.iter().copied().max().unwrap_or(0)) + 1]);
+    if stated.contains(&0) {
+        return Err(Error::InvalidOption("a codebook of 0".into()));
     }
-    if let Some(size) = stated.iter().find(|&&size| size == 0 || size > MAX_CODEBOOK) {
-        return Err(Error::InvalidOption(format!("a codebook of {size}; sizes are 1..={MAX_CODEBOOK}")));
-    }
-    if stated.len() != 1 && stated.len() != layers {
+    if !stated.is_empty() && stated.len() != 1 && stated.len() != layers {
         return Err(Error::InvalidOption(format!("{} codebook sizes for {layers} layers", stated.len())));
     }
-    for (place, &found) in array.codes.iter().enumerate() {
-        let codebook = stated[if stated.len() == 1 { 0 } else { order.layer_of(place) }];
-        if u32::from(found) >= codebook {
-            return Err(CodesError::Codebook { index: unravel(place, &array.side.shape), found, codebook }.into());
+    let mut greatest = 0;
+    let found = symbols.chunks_exact(values.digits()).map(values.reader()).map(Option::unwrap_or_default);
+    for (place, found) in found.enumerate() {
+        greatest = found.max(greatest);
+        let Some(&first) = stated.first() else { continue };
+        let codebook = if stated.len() == 1 { first } else { stated[order.layer_of(place)] };
+        if found >= i128::from(codebook) {
+            return Err(CodesError::Codebook { index: unravel(place, shape), found, codebook }.into());
         }
     }
-    Ok(stated.to_vec())
+    Ok(greatest)
+}
+
+/// The vocabularies of an array: the codebook sizes as stated, or as the symbols need them.
+fn vocabularies(values: &ValueMap, symbols: &[u16], order: &CodingOrder, stated: &[u32], greatest: i128) -> Vec<u32> {
+    match values {
+        ValueMap::Same if stated.is_empty() => vec![greatest as u32 + 1],
+        ValueMap::Same => stated.iter().map(|&size| size.min(MAX_CODEBOOK)).collect(),
+        ValueMap::Runs(_) => vec![values.alphabet()],
+        // It has no symbols.
+        ValueMap::Start(_) => vec![1],
+        ValueMap::Digits { digits, .. } => {
+            let digits = *digits as usize;
+            let top = symbols.iter().step_by(digits).copied().max().unwrap_or(0);
+            let digit = |i| if i % digits == 0 { u32::from(top) + 1 } else { values.alphabet() };
+            (0..order.period()).map(digit).collect()
+        }
+    }
+}
+
+/// An array as it is coded.
+pub(crate) struct CodedArray {
+    pub(crate) order: CodingOrder,
+    /// One for every symbol, or one for each of a period.
+    pub(crate) vocabularies: Vec<u32>,
+    pub(crate) codes: usize,
 }
 
 /// A file of codes whose header has been read and found plausible.
 pub(crate) struct OpenedCodes {
-    pub(crate) side: CodeSide,
-    pub(crate) order: CodingOrder,
+    pub(crate) side: FileSide,
+    /// One for each of `side`.
+    pub(crate) arrays: Vec<CodedArray>,
 }
 
 /// Checks what a header says of its codes against the limits and its own segments.
 pub(crate) fn open(content: &CodesContent, header: &Header, limits: &Limits) -> Result<OpenedCodes, Error> {
     let base = header.side_offset();
-    let side = CodeSide::from_bytes(&content.side, header.original_length).map_err(|error| match error {
+    let side = FileSide::from_bytes(&content.side, header.original_length).map_err(|error| match error {
         CodesError::Malformed { what, offset } => Error::malformed(base + offset, what),
         other => Error::malformed(base, other.to_string()),
     })?;
@@ -111,36 +207,70 @@ pub(crate) fn open(content: &CodesContent, header: &Header, limits: &Limits) -> 
     let fault = |what| Error::malformed(base + content.side.len(), what);
     let size = |value: u64| usize::try_from(value).map_err(|_| fault(format!("a grid of {value}")));
     let medium = match content.medium {
+        CodeMedium::Vq { height: 0, .. } => CodesMedium::Vq { grid: None },
         CodeMedium::Vq { height, width } => CodesMedium::Vq { grid: Some((size(height)?, size(width)?)) },
         CodeMedium::Rvq { layers_first } => CodesMedium::Rvq { layers_first },
     };
-    let order = CodingOrder::new(&medium, &side.shape).map_err(fault)?;
-    if content.vocabularies.len() != 1 && content.vocabularies.len() != order.layers() {
-        return Err(fault(format!("{} vocabularies for {} layers", content.vocabularies.len(), order.layers())));
+    let mut vocabularies = content.vocabularies.as_slice();
+    let mut arrays = Vec::with_capacity(side.arrays.len());
+    for array in &side.arrays {
+        let order = CodingOrder::new(&medium, &array.shape, array.values.digits()).map_err(fault)?;
+        let of_array = match content.vocabularies.as_slice() {
+            [one] => vec![*one],
+            _ => {
+                let (of_array, rest) = vocabularies.split_at_checked(order.period()).unwrap_or_default();
+                vocabularies = rest;
+                of_array.to_vec()
+            }
+        };
+        if of_array.is_empty() {
+            let what = format!("{} vocabularies for more layers", content.vocabularies.len());
+            return Err(fault(what));
+        }
+        let codes = array.symbols() / array.values.digits();
+        arrays.push(CodedArray { order, vocabularies: of_array, codes });
     }
-    // The number of chunks is checked when the model, and so their length, is known.
-    if content.model == CodesModel::Adaptive {
-        adaptive::check(side.count(), content, header)?;
+    if content.vocabularies.len() > 1 && !vocabularies.is_empty() {
+        let layers: usize = arrays.iter().map(|array| array.order.period()).sum();
+        return Err(fault(format!("{} vocabularies for {layers} layers", content.vocabularies.len())));
     }
-    Ok(OpenedCodes { side, order })
+    match (&content.model, arrays.as_slice()) {
+        (CodesModel::Adaptive, _) => adaptive::check(&arrays, content, header)?,
+        // The number of chunks is checked when the model, and so their length, is known.
+        (_, [array]) if array.order.digits() == 1 => {}
+        _ => return Err(fault(format!("a model for {} arrays or digits", arrays.len()))),
+    }
+    Ok(OpenedCodes { side, arrays })
 }
 
-/// Decodes an array; codes of faulty segments are 0.
-pub(crate) fn decode(content: &CodesContent, file: &CodedFile<'_>) -> Result<(CodeArray, Vec<SegmentFault>), Error> {
-    let OpenedCodes { side, order } = open(content, file.header, &file.options.limits)?;
-    let (models, count) = (&file.options.models, side.count());
+/// A file of codes without its checks.
+pub(crate) struct DecodedCodes {
+    pub(crate) side: FileSide,
+    /// Symbols of every array in C order; 0 where segments are faulty.
+    pub(crate) symbols: Vec<Vec<u16>>,
+    pub(crate) faults: Vec<SegmentFault>,
+}
+
+/// Decodes a file.
+pub(crate) fn decode(content: &CodesContent, file: &CodedFile<'_>) -> Result<DecodedCodes, Error> {
+    let OpenedCodes { side, arrays } = open(content, file.header, &file.options.limits)?;
+    let models = &file.options.models;
+    let CodedArray { order, codes, .. } = &arrays[0];
     let (symbols, faults) = match &content.model {
-        CodesModel::Adaptive => adaptive::decode(count, &order, content, file)?,
+        CodesModel::Adaptive => adaptive::decode(&arrays, content, file)?,
         CodesModel::Named(model) => {
             let model = models.find_reference(model)?;
-            sequence::decode(count, &order, &model, content, file)?
+            let (symbols, faults) = sequence::decode(*codes, order, &model, content, file)?;
+            (vec![symbols], faults)
         }
         CodesModel::FrameHeads(model) => {
             let model = models.find_reference(model)?;
-            heads::decode(count, &order, &model, content, file)?
+            let (symbols, faults) = heads::decode(*codes, order, &model, content, file)?;
+            (vec![symbols], faults)
         }
     };
-    Ok((CodeArray { codes: order.scatter(&symbols), side }, faults))
+    let symbols = symbols.into_iter().zip(&arrays).map(|(symbols, array)| array.order.scatter(symbols)).collect();
+    Ok(DecodedCodes { side, symbols, faults })
 }
 
 /// Where the header says what the segments are: offset for messages.

@@ -96,7 +96,7 @@ pub(super) fn encode(
         side: image.side.to_bytes(),
         rows_per_segment: u32::try_from(rows.rows_per_segment()).unwrap_or(u32::MAX),
     });
-    Ok(Coded { content, payloads, model: model.name().to_owned(), symbols: None })
+    Ok(Coded { content, payloads, model: model.name().to_owned(), symbols: None, codes: None, notes: Vec::new() })
 }
 
 /// Counts the bits that encoding would write, by segment.

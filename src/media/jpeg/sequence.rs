@@ -53,7 +53,14 @@ pub(super) fn encode(
         side: image.side.to_bytes(),
         chunks_per_segment: per_segment as u64,
     });
-    Ok(Coded { content, payloads, model: model.name().to_owned(), symbols: Some(segments.symbols()) })
+    Ok(Coded {
+        content,
+        payloads,
+        model: model.name().to_owned(),
+        symbols: Some(segments.symbols()),
+        codes: None,
+        notes: Vec::new(),
+    })
 }
 
 /// Decodes an image; the coefficients of faulty segments stay zero.
