@@ -41,9 +41,10 @@ pub(crate) struct Batch<'a> {
     pub(crate) coding: &'a Coding,
     /// Standard output carries data, so reports go to standard error.
     pub(crate) data_on_stdout: bool,
-    /// What the line says while it runs ("encoding"), and the last line ("encoded"); `None`: the reports are all there is to say,
-    /// and they are printed whatever their number.
-    pub(crate) words: Option<(&'static str, &'static str)>,
+    /// What the line says while it runs ("encoding"), and the last line ("encoded").
+    pub(crate) words: (&'static str, &'static str),
+    /// The reports are what the command is for: they are printed whatever their number, and whoever stops reading has enough.
+    pub(crate) reports: bool,
     /// There may be many files: only the totals are told, unless more is asked for.
     pub(crate) many: bool,
     pub(crate) passed_over: PassedOver,
@@ -57,9 +58,14 @@ pub(crate) trait Item: Sync {
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(coding: &'a Coding, words: Option<(&'static str, &'static str)>, inputs: &Inputs) -> Self {
+    pub(crate) fn new(coding: &'a Coding, words: (&'static str, &'static str), inputs: &Inputs) -> Self {
         let many = inputs.folder || inputs.found.len() > 1;
-        Self { coding, data_on_stdout: false, words, many, passed_over: inputs.passed_over }
+        Self { coding, data_on_stdout: false, words, reports: false, many, passed_over: inputs.passed_over }
+    }
+
+    /// For commands whose reports are what they are for.
+    pub(crate) fn reporting(self) -> Self {
+        Self { reports: true, ..self }
     }
 
     /// `work` on every item, reporting in order; then what `inputs` could not be read. The exit code is that of the first
@@ -78,8 +84,7 @@ impl<'a> Batch<'a> {
         if cfg!(not(target_family = "wasm")) {
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         }
-        let doing = self.words.map_or("reading", |words| words.0);
-        let line = ProgressLine::new(doing, items.iter().map(Item::bytes), self.coding.quiet);
+        let line = ProgressLine::new(self.words.0, items.iter().map(Item::bytes), self.coding.quiet);
         let printer = Mutex::new(Printer::default());
         let next = AtomicUsize::new(0);
         let done = AtomicUsize::new(0);
@@ -122,12 +127,12 @@ impl<'a> Batch<'a> {
         for (folder, failure) in &inputs.unread {
             printer.fail(self, &shown(folder), &Source::File(folder.clone()), failure);
         }
-        if self.many && let Some((_, did)) = self.words {
+        if self.many {
             let time = start.elapsed();
             if self.coding.json {
                 printer.put(self, &format!("{}\n", printer.totals.json(self.passed_over, time)));
             } else if !self.coding.quiet {
-                say(&format!("lmcodec: {}", printer.totals.line(did, self.passed_over, time)));
+                say(&format!("lmcodec: {}", printer.totals.line(self.words.1, self.passed_over, time)));
             }
         }
         printer.end(self)
@@ -136,7 +141,7 @@ impl<'a> Batch<'a> {
     /// Whether the text of each file is printed.
     fn tells_each(&self) -> bool {
         let coding = self.coding;
-        coding.json || coding.verbose || self.words.is_none() || !(self.many || coding.quiet || self.data_on_stdout)
+        coding.json || coding.verbose || self.reports || !(self.many || coding.quiet || self.data_on_stdout)
     }
 }
 
@@ -203,7 +208,7 @@ impl Printer {
         let exit = self.exit.unwrap_or(Exit::Success);
         match self.lost {
             // Who reads only the first lines of what a command has to tell has got them.
-            Some(error) if batch.words.is_none() && error.kind() == ErrorKind::BrokenPipe => exit,
+            Some(error) if batch.reports && error.kind() == ErrorKind::BrokenPipe => exit,
             Some(error) => {
                 say(&format!("lmcodec: standard output: {error}; all files were worked on, some reports are lost"));
                 if exit == Exit::Success { Exit::Io } else { exit }

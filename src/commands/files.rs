@@ -1,6 +1,7 @@
 //! From the command line to a list of inputs: several files, folders, `-`; what is passed over in folders.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
@@ -113,8 +114,9 @@ pub(crate) struct Inputs {
     pub(crate) passed_over: PassedOver,
     /// Folders that could not be read, and why.
     pub(crate) unread: Vec<(PathBuf, Failure)>,
-    /// First name of every file that has several: position in `found`.
-    first_names: HashMap<(u64, u64), usize>,
+    /// First name of every file that has several, by device, number and extension (what comes back has the extension that the
+    /// coded file states): position in `found`.
+    first_names: HashMap<(u64, u64, Option<OsString>), usize>,
 }
 
 /// Files and folders that a search has not gone into.
@@ -194,7 +196,8 @@ impl Inputs {
             && std::os::unix::fs::MetadataExt::nlink(metadata) > 1
         {
             use std::os::unix::fs::MetadataExt;
-            match self.first_names.entry((metadata.dev(), metadata.ino())) {
+            let extension = found.relative.extension().map(ToOwned::to_owned);
+            match self.first_names.entry((metadata.dev(), metadata.ino(), extension)) {
                 std::collections::hash_map::Entry::Occupied(first) => {
                     return self.found[*first.get()].links.push(found);
                 }

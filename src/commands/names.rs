@@ -78,7 +78,11 @@ pub(crate) fn long_coded(path: &Path, extension: &str) -> PathBuf {
 
 /// Which of several inputs that would get one short name has it: the one whose name the file of that name already states
 /// (`owner`), or else the first. The positions of the others.
-pub(crate) fn without_short_name(targets: &[Target], owner: impl Fn(&Path) -> Option<OsString>, sources: &[Found]) -> Vec<usize> {
+pub(crate) fn without_short_name(
+    targets: &[Target],
+    owner: impl Fn(&Path) -> Option<OsString>,
+    sources: &[Found],
+) -> Vec<usize> {
     let mut groups: HashMap<&Path, Vec<usize>> = HashMap::new();
     for (index, target) in targets.iter().enumerate() {
         if let Target::File(path) = target {
@@ -134,7 +138,10 @@ pub(crate) fn os_name(attributes: &FileAttributes) -> Option<OsString> {
     #[cfg(unix)]
     return Some(std::os::unix::ffi::OsStringExt::from_vec(name.to_vec()));
     #[cfg(not(unix))]
-    String::from_utf8(name.to_vec()).ok().filter(|name| !name.contains([':', '*', '?', '"', '<', '>', '|'])).map(OsString::from)
+    String::from_utf8(name.to_vec())
+        .ok()
+        .filter(|name| !name.contains([':', '*', '?', '"', '<', '>', '|']))
+        .map(OsString::from)
 }
 
 #[cfg(test)]
@@ -149,7 +156,8 @@ mod tests {
 
     #[test]
     fn names_come_back() {
-        for name in ["IMG_0001.JPG", "x.jpeg", "a.tar.jpg", "photo", ".hidden.jpg", "é ü.Jpg", "codes.npy", "a.jpg.jpg"] {
+        for name in ["IMG_0001.JPG", "x.jpeg", "a.tar.jpg", "photo", ".hidden.jpg", "é ü.Jpg", "codes.npy", "a.jpg.jpg"]
+        {
             let path = Path::new("folder").join(name);
             for there in [coded(&path, "ljpg"), long_coded(&path, "ljpg")] {
                 assert_eq!(original(&there, &named(name), false).as_deref(), Some(&*path), "{}", there.display());

@@ -55,13 +55,16 @@ pub(crate) fn check(source: &Source, target: &Target, force: bool) -> Result<(),
     Ok(())
 }
 
+/// Gives a file that is written what else belongs to it, and returns what there is to tell.
+pub(crate) type Finish<'a> = dyn Fn(&File) -> Vec<String> + 'a;
+
 /// Writes the whole output. A regular file is synced before it gets its name; `finish` gives it dates and rights of its own
 /// before that (without, it gets those of any new file) and may have something to tell.
 pub(crate) fn write(
     target: &Target,
     bytes: &[u8],
     force: bool,
-    finish: Option<&dyn Fn(&File) -> Vec<String>>,
+    finish: Option<&Finish<'_>>,
 ) -> Result<Vec<String>, Failure> {
     let path = match target {
         Target::Stdout => {
@@ -127,11 +130,9 @@ fn exists(path: &Path) -> Failure {
 /// and writing, as no shell opens it.)
 fn stdout_is_open() -> Result<(), Failure> {
     #[cfg(target_os = "linux")]
-    if let (Ok(found), Ok(null), Ok(flags)) = (
-        rustix::fs::fstat(io::stdout()),
-        rustix::fs::stat("/dev/null"),
-        rustix::fs::fcntl_getfl(io::stdout()),
-    ) && (found.st_rdev, found.st_mode) == (null.st_rdev, null.st_mode)
+    if let (Ok(found), Ok(null), Ok(flags)) =
+        (rustix::fs::fstat(io::stdout()), rustix::fs::stat("/dev/null"), rustix::fs::fcntl_getfl(io::stdout()))
+        && (found.st_rdev, found.st_mode) == (null.st_rdev, null.st_mode)
         && flags.contains(rustix::fs::OFlags::RDWR)
     {
         return Err(Failure::new(Exit::Io, "standard output is closed"));

@@ -111,11 +111,8 @@ pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
 
 fn time((seconds, nanoseconds): (i64, u32)) -> Option<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let start = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(whole)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(whole)
-    };
+    let start =
+        if seconds < 0 { SystemTime::UNIX_EPOCH.checked_sub(whole) } else { SystemTime::UNIX_EPOCH.checked_add(whole) };
     start?.checked_add(Duration::from_nanos(nanoseconds.into()))
 }
 

@@ -25,7 +25,6 @@ pub(crate) struct Tally {
     pub(crate) outcome: Outcome,
     pub(crate) input_bytes: u64,
     pub(crate) output_bytes: u64,
-    pub(crate) pixels: u64,
 }
 
 /// The sums of a run.
@@ -40,7 +39,6 @@ pub(crate) struct Totals {
     /// Of the files that were worked on, kept ones included.
     pub(crate) input_bytes: u64,
     pub(crate) output_bytes: u64,
-    pub(crate) pixels: u64,
     /// Further names (hard links) of files that were worked on.
     pub(crate) links: u64,
     /// Inputs that were deleted.
@@ -62,7 +60,6 @@ impl Totals {
         *count += 1;
         self.input_bytes += tally.input_bytes;
         self.output_bytes += output_bytes;
-        self.pixels += tally.pixels;
     }
 
     /// Percent of the input's bytes that are saved.
@@ -72,9 +69,8 @@ impl Totals {
 
     /// The last line of a run that `did` ("encoded", "decoded", "verified") something.
     pub(crate) fn line(&self, did: &str, passed_over: PassedOver, time: Duration) -> String {
-        let worked = self.files - self.done - self.failed;
-        let mut line = format!("{} {did}", plural(worked, "file"));
-        if worked > 0 {
+        let mut line = format!("{} {did}", plural(self.coded + self.stored, "file"));
+        if self.input_bytes > 0 {
             line += &format!(", {} -> {}", bytes(self.input_bytes), bytes(self.output_bytes));
             if let Some(saving) = self.saving().filter(|_| did == "encoded") {
                 line += &format!(", {saving:.1} % saved");
@@ -178,7 +174,7 @@ mod tests {
     fn the_last_line_says_what_happened() {
         let mut totals = Totals::default();
         let mut add = |outcome, input_bytes, output_bytes| {
-            totals.add(Tally { outcome, input_bytes, output_bytes, pixels: 0 });
+            totals.add(Tally { outcome, input_bytes, output_bytes });
         };
         add(Outcome::Coded, 3_000_000, 2_000_000);
         add(Outcome::Stored, 1_000_000, 900_000);
@@ -188,13 +184,16 @@ mod tests {
         let passed = PassedOver { hidden: 2, links: 1, excluded: 0 };
         assert_eq!(
             totals.line("encoded", passed, Duration::from_secs(75)),
-            "3 files encoded, 4.00 MB -> 2.90 MB, 27.5 % saved, 1 kept as it is (no smaller), 1 stored, 1 done before, \
+            "2 files encoded, 4.00 MB -> 2.90 MB, 27.5 % saved, 1 kept as it is (no smaller), 1 stored, 1 done before, \
              2 hidden passed over, 1 link passed over, 1 failed, 1 min 15 s"
         );
         let json = totals.json(passed, Duration::from_secs(75));
         let summary = &json["summary"];
         assert_eq!((summary["kept"].as_u64(), summary["saving_percent"].as_f64()), (Some(1), Some(27.46)));
-        assert_eq!(Totals::default().line("verified", PassedOver::default(), Duration::ZERO), "0 files verified, 0 failed, 0.0 s");
+        assert_eq!(
+            Totals::default().line("verified", PassedOver::default(), Duration::ZERO),
+            "0 files verified, 0 failed, 0.0 s"
+        );
     }
 
     #[test]
@@ -202,12 +201,19 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (40_000, "40,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(count), text);
         }
-        for (count, text) in
-            [(0, "0 B"), (999, "999 B"), (9_994, "9.99 kB"), (9_996, "10.0 kB"), (999_600, "1.00 MB"), (312_400_000_000, "312 GB")]
-        {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (9_994, "9.99 kB"),
+            (9_996, "10.0 kB"),
+            (999_600, "1.00 MB"),
+            (312_400_000_000, "312 GB"),
+        ] {
             assert_eq!(bytes(count), text);
         }
-        for (seconds, text) in [(9, "9.0 s"), (59, "59 s"), (61, "1 min 01 s"), (7_384, "2 h 03 min"), (90_000, "1 d 01 h")] {
+        for (seconds, text) in
+            [(9, "9.0 s"), (59, "59 s"), (61, "1 min 01 s"), (7_384, "2 h 03 min"), (90_000, "1 d 01 h")]
+        {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
     }

@@ -190,7 +190,13 @@ impl Header {
             self.attributes.put(&mut attributes);
         }
         // Version and content; checksum.
-        MAGIC.len() + 2 + varint_length(self.original_length) + 8 + attributes.len() + model + varint_length(side as u64)
+        MAGIC.len()
+            + 2
+            + varint_length(self.original_length)
+            + 8
+            + attributes.len()
+            + model
+            + varint_length(side as u64)
     }
 
     /// Reads the header at the start of a file. Returns it and its length, which is the offset of the first payload.

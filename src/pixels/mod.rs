@@ -43,7 +43,9 @@ pub(crate) fn convert(bytes: &[u8], options: &EncodeOptions) -> Result<Converted
     let color = decoder.color_type();
     if color.bytes_per_pixel() / color.channel_count() > 1 {
         let bits = color.bits_per_pixel() / u16::from(color.channel_count());
-        return Err(Error::Image(format!("it has {bits} bits a sample, of which a JPEG file would keep 8: left as it is")));
+        return Err(Error::Image(format!(
+            "it has {bits} bits a sample, of which a JPEG file would keep 8: left as it is"
+        )));
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     image.apply_orientation(orientation);

@@ -15,7 +15,9 @@ pub(crate) fn refusal(bytes: &[u8]) -> Option<&'static str> {
         [b'I', b'I', ..] => tiff(bytes, u16::from_le_bytes, u32::from_le_bytes),
         [b'M', b'M', ..] => tiff(bytes, u16::from_be_bytes, u32::from_be_bytes),
         [0x89, b'P', b'N', b'G', ..] => is_animated_png(bytes).then_some("is an animation"),
-        [b'R', b'I', b'F', b'F', ..] => (bytes.get(12..16)? == b"VP8X" && bytes.get(20)? & 2 != 0).then_some("is an animation"),
+        [b'R', b'I', b'F', b'F', ..] => {
+            (bytes.get(12..16)? == b"VP8X" && bytes.get(20)? & 2 != 0).then_some("is an animation")
+        }
         _ => None,
     }
 }
@@ -27,7 +29,11 @@ fn is_animated_png(bytes: &[u8]) -> bool {
         match &head[4..] {
             b"acTL" => return true,
             b"IDAT" => return false,
-            _ => at = at.saturating_add(12).saturating_add(u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize),
+            _ => {
+                at = at
+                    .saturating_add(12)
+                    .saturating_add(u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize)
+            }
         }
     }
     false
