@@ -238,6 +238,24 @@ fn arrays_in_one_file_are_told_apart() {
     assert_eq!(about("rvq-padded").0.arrays[0].runs, Some(2));
 }
 
+/// More layers in all than a header lists vocabularies for.
+#[test]
+fn very_many_layers_share_a_vocabulary() {
+    let tensors = 70;
+    let entry = |i: usize| {
+        format!(r#""t{i:02}":{{"dtype":"U8","shape":[1,1000],"data_offsets":[{},{}]}}"#, i * 1000, (i + 1) * 1000)
+    };
+    let header = format!("{{{}}}", (0..tensors).map(entry).collect::<Vec<_>>().join(","));
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.extend((0..tensors).flat_map(|i| (0..1000).map(move |j| (j * (i + 1) % 251) as u8)));
+    let options = CodesOptions::new(CodesMedium::Rvq { layers_first: false }).tensor("all");
+    let encoded = encode_codes(&file, &options, &always()).expect("encodes");
+    assert_eq!(encoded.summary.mode, Mode::Modelled);
+    let about = inspect(&encoded.bytes, &DecodeOptions::default()).expect("inspects").codes.expect("codes");
+    assert_eq!((about.arrays.len(), about.arrays[69].codebooks.as_slice()), (70, &[251][..]));
+}
+
 #[test]
 fn what_is_no_array_of_whole_numbers_is_stored_and_why() {
     let vq = CodesOptions::new(CodesMedium::Vq { grid: None });

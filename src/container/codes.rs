@@ -15,8 +15,6 @@ const NAMED: u8 = 1;
 const FRAME_HEADS: u8 = 2;
 /// Flag: the layers are the last dimension but one.
 const LAYERS_FIRST: u8 = 1;
-/// Most vocabularies that a header may state.
-const MAX_VOCABULARIES: u64 = 1 << 16;
 
 /// What the header of a file of codes says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +71,9 @@ impl CodesModel {
 }
 
 impl CodesContent {
+    /// Most vocabularies that a header may state.
+    pub const MAX_VOCABULARIES: usize = 1 << 16;
+
     /// Appends everything between the original's checksum and the number of segments.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(match &self.model {
@@ -141,7 +142,7 @@ impl CodesContent {
         let one = if rvq { 0 } else { reader.varint("the vocabulary")? };
         let vocabularies = match one {
             0 => {
-                let layers = positive(reader, "the number of vocabularies", MAX_VOCABULARIES)?;
+                let layers = positive(reader, "the number of vocabularies", Self::MAX_VOCABULARIES as u64)?;
                 let vocabularies = (0..layers).map(|_| Ok(positive(reader, "a vocabulary", 1 << 16)? as u32));
                 vocabularies.collect::<Result<_, Error>>()?
             }

@@ -146,12 +146,18 @@ pub fn npy_of(element: ElementType, shape: &[usize], elements: &[u8]) -> Vec<u8>
     [&CodeSide::numpy(element, ByteOrder::Little, false, shape).before, elements].concat()
 }
 
+/// CRC-32 of zlib, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| crc >> 1 ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}
+
 /// A ZIP file of members with a compression method each, as `numpy.savez` writes it with 0.
 pub fn npz(members: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for &(name, bytes, method) in members {
         let length = (bytes.len() as u32).to_le_bytes();
-        let start = [&[45, 0, 0, 0, method, 0, 0, 0, 0x21, 0], &crc32fast::hash(bytes).to_le_bytes()[..]].concat();
+        let start = [&[45, 0, 0, 0, method, 0, 0, 0, 0x21, 0], &crc32(bytes).to_le_bytes()[..]].concat();
         let common = [&start[..], &length, &length, &[name.len() as u8, 0]].concat();
         let offset = (file.len() as u32).to_le_bytes();
         directory.extend([b"PK\x01\x02\x2D\x03", &common[..], &[0; 12], &offset, name.as_bytes()].concat());

@@ -64,6 +64,12 @@ pub(crate) fn encode(
         let codes = array.symbols() / array.values.digits();
         arrays.push(CodedArray { order, vocabularies, codes });
     }
+    // Of more vocabularies than a header states the greatest stands for all.
+    let listed = arrays.iter().map(|a| a.order.period()).sum::<usize>() <= CodesContent::MAX_VOCABULARIES;
+    if !listed {
+        let greatest = arrays.iter().flat_map(|a| &a.vocabularies).copied().max().unwrap_or(1);
+        arrays.iter_mut().for_each(|a| a.vocabularies = vec![greatest]);
+    }
     let symbols: Vec<_> = symbols.into_iter().zip(&arrays).map(|(symbols, a)| a.order.gather(symbols)).collect();
     let coded = match options.model.as_deref() {
         None => {
@@ -97,6 +103,7 @@ pub(crate) fn encode(
         model: coded.model,
         vocabularies: match arrays.as_slice() {
             [array] => array.vocabularies.clone(),
+            [first, ..] if !listed => first.vocabularies.clone(),
             // One entry stands for every symbol of one array only.
             _ => arrays.iter().flat_map(|a| a.vocabularies.iter().cycle().take(a.order.period())).copied().collect(),
         },
