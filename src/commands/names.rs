@@ -108,7 +108,7 @@ pub(crate) fn original(coded: &Path, attributes: &FileAttributes, own: bool) -> 
     }
     let stem = stem(coded);
     let Some(extension) = Path::new(&name).extension() else { return Some(coded.with_file_name(stem)) };
-    if Path::new(&stem).extension() == Some(extension) {
+    if Path::new(&name).file_stem() != Some(&stem) && Path::new(&stem).extension() == Some(extension) {
         return Some(coded.with_file_name(stem));
     }
     let mut whole = stem;

@@ -223,11 +223,11 @@ mod tests {
         };
         let pictures = [
             (40, "encoding 1,234/40,000 files, 4 %"),
-            (60, "encoding 1,234/40,000 files, 4 %, 2 h 03 min left"),
-            (80, "encoding 1,234/40,000 files, 4 %, 2 h 03 min left, 31.2 % saved  …MG_0001.JPG"),
+            (60, "encoding 1,234/40,000 files, 4 %, 2 h 03 min left  …001.JPG"),
+            (80, "encoding 1,234/40,000 files, 4 %, 2 h 03 min left, 31.2 % saved, 12.3 GB/312 GB"),
             (
                 120,
-                "encoding 1,234/40,000 files, 4 %, 2 h 03 min left, 31.2 % saved, 12.3 GB/312 GB, 1.32 MP/s  …rlaub/IMG_0001.JPG",
+                "encoding 1,234/40,000 files, 4 %, 2 h 03 min left, 31.2 % saved, 12.3 GB/312 GB, 1.32 MP/s  2013/Urlaub/IMG_0001.JPG",
             ),
         ];
         for (width, picture) in pictures {

@@ -189,7 +189,7 @@ mod tests {
         );
         let json = totals.json(passed, Duration::from_secs(75));
         let summary = &json["summary"];
-        assert_eq!((summary["kept"].as_u64(), summary["saving_percent"].as_f64()), (Some(1), Some(27.46)));
+        assert_eq!((summary["kept"].as_u64(), summary["saving_percent"].as_f64()), (Some(1), Some(27.47)));
         assert_eq!(
             Totals::default().line("verified", PassedOver::default(), Duration::ZERO),
             "0 files verified, 0 failed, 0.0 s"
