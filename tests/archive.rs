@@ -245,7 +245,7 @@ fn one_bad_folder_or_file_stops_nothing() {
     // Root may read everything.
     let is_root = dir.path().metadata().expect("is there").uid() == 0;
     fs::create_dir(dir.path().join("in/closed")).expect("creates");
-    fs::set_permissions(dir.path().join("in/closed"), Permissions::from_mode(0)).expect("sets");
+    fs::set_permissions(dir.path().join("in/closed"), Permissions::from_mode(0o0)).expect("sets");
     let (_, stderr) = expect(dir.path(), &["encode", "-r", "in"], 3);
     assert!(stderr.contains("b.ljpg exists; --force overwrites it"), "{stderr}");
     assert!(is_root || stderr.contains("in/closed: "), "{stderr}");

@@ -108,6 +108,8 @@ struct Job {
     target: Target,
     /// Where the result goes if `target` is of another file; `None` if its place was chosen.
     long: Option<PathBuf>,
+    /// Further names of the result, short and long.
+    links: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Item for Job {
@@ -149,24 +151,38 @@ impl Encode {
         Ok(batch.run(&jobs, &inputs, |job| existing::pixels(job.source()), work))
     }
 
-    /// The place of every result. Where several would get one short name, all but one get the long one.
+    /// The place of every result, under all its names. Where several would get one short name, all but one get the long one.
     fn jobs(&self, inputs: &Inputs) -> Result<Vec<Job>, Failure> {
         let extension = self.codes.extension();
         let destination = Destination::of(self.output.as_deref(), self.stdout, &inputs.found, inputs.folder)?;
-        let place = |found: &Found| destination.place(found, |path| names::coded(path, extension));
+        let short = |found: &Found| destination.place(found, |path| names::coded(path, extension));
         let long = |found: &Found| destination.place(found, |path| names::long_coded(path, extension));
-        let mut targets: Vec<Target> = inputs.found.iter().map(place).collect();
-        if matches!(destination, Destination::Beside | Destination::Folder(_)) {
-            for index in names::without_short_name(&targets, existing::owner, &inputs.found) {
-                targets[index] = long(&inputs.found[index]);
+        let has_names = matches!(destination, Destination::Beside | Destination::Folder(_));
+        // Every name, after its first one.
+        let all: Vec<(&Found, &Found)> = inputs
+            .found
+            .iter()
+            .flat_map(|first| std::iter::once(first).chain(&first.links).map(move |f| (f, first)))
+            .collect();
+        let mut targets: Vec<Target> = all.iter().map(|(found, _)| short(found)).collect();
+        if has_names {
+            let owns = |index: usize, path: &Path| {
+                let (found, first) = all[index];
+                let is_link = !std::ptr::eq(found, first) && existing::is_same(path, short(first).path());
+                is_link || existing::owner(path).as_deref() == found.source.path().file_name()
+            };
+            for index in names::without_short_name(&targets, owns) {
+                targets[index] = long(all[index].0);
             }
         }
-        let jobs = inputs.found.iter().zip(targets).map(|(found, target)| {
-            let long = match (&destination, long(found)) {
-                (Destination::Beside | Destination::Folder(_), Target::File(path)) => Some(path),
-                _ => None,
-            };
-            Job { found: found.clone(), target, long }
+        let mut places = targets.into_iter();
+        let jobs = inputs.found.iter().map(|found| {
+            let mut next = || places.next().unwrap_or(Target::Stdout);
+            let target = next();
+            let pair = |link: &Found| (next().path().to_path_buf(), long(link).path().to_path_buf());
+            let links = found.links.iter().map(pair).collect();
+            let long = has_names.then(|| long(found).path().to_path_buf());
+            Job { found: found.clone(), target, long, links }
         });
         Ok(jobs.collect())
     }
@@ -292,14 +308,10 @@ impl Encode {
 
     /// Gives the result the further names that its source has.
     fn link(&self, job: &Job, target: &Path, report: &mut Report) -> Result<(), Failure> {
-        if job.found.links.is_empty() {
-            return Ok(());
-        }
-        let destination = Destination::of(self.output.as_deref(), false, &[], true)?;
-        for link in &job.found.links {
-            let place = destination.place(link, |path| names::coded(path, self.codes.extension()));
-            if !existing::is_same(place.path(), target) {
-                output::link(target, place.path())?;
+        for (short, long) in &job.links {
+            let is_free = |path: &Path| path.symlink_metadata().is_err();
+            if !existing::is_same(short, target) && !existing::is_same(long, target) {
+                output::link(target, if is_free(short) { short } else { long })?;
             }
             report.links += 1;
         }
@@ -412,7 +424,7 @@ mod tests {
     #[test]
     fn a_failed_verification_is_said_in_every_way() {
         let found = Found { source: Source::Stdin, relative: PathBuf::new(), bytes: 3, links: Vec::new() };
-        let job = Job { found, target: Target::Stdout, long: None };
+        let job = Job { found, target: Target::Stdout, long: None, links: Vec::new() };
         let mut encoded = lmcodec::store(b"abc", "asked for", &EncodeOptions::new()).expect("stores");
         let report = |arguments: &[&str], encoded: &Encoded| {
             let line = Line::parse_from([&["encode", "-"], arguments].concat());

@@ -76,13 +76,9 @@ pub(crate) fn long_coded(path: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-/// Which of several inputs that would get one short name has it: the one whose name the file of that name already states
-/// (`owner`), or else the first. The positions of the others.
-pub(crate) fn without_short_name(
-    targets: &[Target],
-    owner: impl Fn(&Path) -> Option<OsString>,
-    sources: &[Found],
-) -> Vec<usize> {
+/// Which of several inputs that would get one short name do not get it: all but the one that the file of that name was made of
+/// (`owns`, by the input's position), or all but the first where there is no such file.
+pub(crate) fn without_short_name(targets: &[Target], owns: impl Fn(usize, &Path) -> bool) -> Vec<usize> {
     let mut groups: HashMap<&Path, Vec<usize>> = HashMap::new();
     for (index, target) in targets.iter().enumerate() {
         if let Target::File(path) = target {
@@ -91,9 +87,8 @@ pub(crate) fn without_short_name(
     }
     let mut others = Vec::new();
     for (path, group) in groups.into_iter().filter(|(_, group)| group.len() > 1) {
-        let name = owner(path);
-        let is_owner = |&index: &usize| sources[index].source.path().file_name() == name.as_deref();
-        let first = group.iter().copied().find(is_owner).or_else(|| name.is_none().then_some(group[0]));
+        let owner = group.iter().copied().find(|&index| owns(index, path));
+        let first = owner.or_else(|| path.symlink_metadata().is_err().then_some(group[0]));
         others.extend(group.into_iter().filter(|&index| Some(index) != first));
     }
     others
@@ -187,9 +182,13 @@ mod tests {
         let sources = [found("IMG.JPG"), found("IMG.jpg"), found("other.jpg")];
         let targets: Vec<_> =
             sources.iter().map(|found| Destination::Beside.place(found, |path| coded(path, "ljpg"))).collect();
-        assert_eq!(without_short_name(&targets, |_| None, &sources), [1]);
-        assert_eq!(without_short_name(&targets, |_| Some("IMG.jpg".into()), &sources), [0]);
+        assert_eq!(without_short_name(&targets, |_, _| false), [1]);
+        assert_eq!(without_short_name(&targets, |index, _| index == 1), [0]);
         // An earlier file of that name is of none of them, perhaps of one that is gone.
-        assert_eq!(without_short_name(&targets, |_| Some("IMG.jpeg".into()), &sources), [0, 1]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("IMG.ljpg");
+        std::fs::write(&path, b"of IMG.jpeg").expect("writes");
+        let targets = [Target::File(path.clone()), Target::File(path)];
+        assert_eq!(without_short_name(&targets, |_, _| false), [0, 1]);
     }
 }
