@@ -19,7 +19,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("psnr", "psnr-rgb"),
     ("ms-ssim", "ms-ssim-rgb"),
     ("ms-ssim-db", "ms-ssim-rgb-db"),
-    ("ms-ssim-rgb_db", "ms-ssim-rgb-db"),
+    ("ms-ssim-db-rgb", "ms-ssim-rgb-db"),
 ];
 /// MS-SSIM as such, and in dB.
 const MS_SSIM: [&str; 2] = ["ms-ssim-rgb", "ms-ssim-rgb-db"];
@@ -38,9 +38,11 @@ pub fn quality<'a>(lists: &'a Lists, metric: &str) -> Option<Cow<'a, [f64]>> {
     };
     match named(metric) {
         Some(list) => Some(Cow::Borrowed(list)),
-        None if canonical(metric) == MS_SSIM[1] => {
-            named(MS_SSIM[0]).map(|list| Cow::Owned(list.iter().map(|&value| ms_ssim_db(value)).collect()))
-        }
+        None if canonical(metric) == MS_SSIM[1] => named(MS_SSIM[0]).map(|list| {
+            // Older files call the values in dB so.
+            let db = list.iter().any(|&value| value > 1.0);
+            if db { Cow::Borrowed(list.as_slice()) } else { list.iter().map(|&value| ms_ssim_db(value)).collect() }
+        }),
         None => None,
     }
 }
@@ -72,7 +74,9 @@ mod tests {
         assert_eq!([found("psnr"), found("psnr-rgb"), found("psnr-y")], [Some(30.0), Some(30.0), None]);
         assert_eq!([found("ms-ssim"), found("ms-ssim-rgb")], [Some(0.9); 2]);
         assert!((found("ms-ssim-rgb-db").unwrap() - 10.0).abs() < 1e-9);
-        assert_eq!(found("ms-ssim-db"), found("ms-ssim-rgb-db"));
+        assert_eq!([found("ms-ssim-db"), found("ms-ssim-db-rgb")], [found("ms-ssim-rgb-db"); 2]);
+        let old: Lists = [("ms-ssim".into(), vec![9.5, 12.0])].into();
+        assert_eq!(quality(&old, "ms-ssim-rgb-db").map(|list| list[1]), Some(12.0));
         assert_eq!(rate(&lists), Some(("bitrate", &[7.0][..])));
         assert_eq!(rate(&Lists::new()), None);
     }
