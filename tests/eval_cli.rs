@@ -59,6 +59,55 @@ fn bd_rate_of_half_the_rate() {
     assert!(!run(&["bd-rate", &a, &b, "--metric", "ms-ssim"]).status.success());
 }
 
+/// The shapes of CompressAI's learned codecs (other names) and of its video results (a bitrate, lists of words).
+#[test]
+fn curves_of_other_origin_are_compared_drawn_and_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, results: &str| {
+        let file = path(&dir, name);
+        std::fs::write(&file, format!("{{\"name\":\"{name}\",\"results\":{results}}}")).unwrap();
+        file
+    };
+    let own = file("own", r#"{"bpp":[0.2,0.4,0.8,1.6],"psnr-rgb":[28,31,34,37],"ms-ssim-rgb":[0.9,0.95,0.98,0.99]}"#);
+    let learned = file("learned", r#"{"bpp":[0.1,0.2,0.4,0.8],"psnr":[28,31,34,37],"ms-ssim":[0.9,0.95,0.98,0.99]}"#);
+    let half = file("half", r#"{"q":["m-1","m-2","m-3","m-4"],"bitrate":[50,100,200,400],"psnr-rgb":[28,31,34,37]}"#);
+    let video = file("video", r#"{"qp":[47,37,27,17],"bitrate":[100,200,400,800],"psnr-rgb":[28,31,34,37]}"#);
+    for metric in ["psnr", "psnr-rgb", "ms-ssim", "ms-ssim-rgb-db"] {
+        for pair in [[&own, &learned], [&learned, &own]] {
+            let (text, _) = expect(&["bd-rate", pair[0], pair[1], "--metric", metric, "--json"], 0);
+            let value = serde_json::from_str::<serde_json::Value>(&text).unwrap()["bd_rate"]["value"].as_f64().unwrap();
+            assert!((value - if pair[0] == &own { -50.0 } else { 100.0 }).abs() < 1e-6, "{metric}: {value}");
+        }
+    }
+    assert!(
+        expect(&["compare", &video, &half, "--metric", "psnr"], 0)
+            .0
+            .contains("half needs 50.0 % fewer bits than video")
+    );
+    for command in ["compare", "bd-rate"] {
+        let (_, stderr) = expect(&[command, &own, &half], 4);
+        assert!(stderr.contains("own has a rate called bpp, half one called bitrate"), "{stderr}");
+    }
+    // The verdict and the plot are on the page.
+    let page = path(&dir, "page.html");
+    let (text, _) = expect(&["compare", &own, &learned, "--html", &page, "--json"], 0);
+    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&answer[0]["verdict"], &answer[0]["rate"]), (&"better".into(), &"bpp".into()));
+    let html = std::fs::read_to_string(&page).unwrap();
+    for part in
+        ["<polyline", "class=\"good\"", "-50.0 %", "learned needs 50.0 % fewer bits than own at equal psnr-rgb."]
+    {
+        assert!(html.contains(part), "{part}");
+    }
+    // A cubic polynomial that runs wild is said.
+    let kink = file("kink", r#"{"bpp":[0.2,0.3,0.9,1.0,2.4],"psnr-rgb":[28,30,31,36.5,37]}"#);
+    let smooth = file("smooth", r#"{"bpp":[0.15,0.35,0.7,1.3,2.6],"psnr-rgb":[27.5,30.5,32.1,36,38.8]}"#);
+    assert!(expect(&["bd-rate", &kink, &smooth, "--method", "cubic"], 0).0.contains("runs wild, use --method pchip"));
+    assert!(!expect(&["bd-rate", &kink, &smooth], 0).0.contains("wild"));
+    let (text, _) = expect(&["compare", &kink, &smooth], 0);
+    assert!(text.contains("the cubic polynomial runs wild") && text.contains("| Cubic | +4.403 (!) |"), "{text}");
+}
+
 #[test]
 fn recompress_merges_published_sizes_and_keeps_outputs() {
     let dir = tempfile::tempdir().unwrap();
@@ -233,6 +282,41 @@ fn image_report_is_whole_without_other_programs() {
     assert!(std::fs::read_to_string(Path::new(&both).join("report.md")).unwrap().contains("4 images in the 2 sets"));
     assert!(expect(&["render", &curve, "-o", &path(&dir, "none")], 4).1.contains("tiny-jpeg-420.json"));
 
+    // The headline, the best first, a published curve in the plots and tables.
+    let markdown = file("report.md");
+    assert!(markdown.contains("## In short") && markdown.contains("whose files come back byte for byte"), "{markdown}");
+    let learned = path(&dir, "learned.json");
+    let best =
+        r#"{"name":"learned","results":{"bpp":[0.1,0.3,0.7,2.0],"psnr":[20,21.5,22.5,24],"q":["a","b","c","d"]}}"#;
+    std::fs::write(&learned, best).unwrap();
+    let with = path(&dir, "with");
+    expect(&["render", &json, "-o", &with, "--published", &format!("tiny={learned}")], 0);
+    let with = |name: &str| std::fs::read_to_string(Path::new(&with).join(name)).unwrap();
+    let markdown = with("report.md");
+    let table = markdown.split("Against jpeg-420, by PSNR of RGB").nth(1).expect("a table of BD-rates");
+    let rows: Vec<&str> = table.lines().skip(4).take_while(|line| line.starts_with('|')).collect();
+    let value = |row: &&str| {
+        let cell = row.split('|').nth(3)?.trim();
+        (!cell.ends_with("(!)")).then(|| cell.trim_matches('*').parse::<f64>().ok())?
+    };
+    // Those of too small an overlap follow.
+    let values: Vec<f64> = rows.iter().map_while(value).collect();
+    assert!(
+        values.len() >= 3 && values.is_sorted() && !rows[values.len()..].iter().any(|row| value(row).is_some()),
+        "{table}"
+    );
+    assert!(table.contains("| learned | -") && markdown.contains("taken from files: learned."), "{markdown}");
+    assert!(
+        with("report.html").contains("(1)") && with("report.json").contains("not measured here: from learned.json")
+    );
+    let twice = [&format!("tiny={learned}"), "--published", &format!("tiny={learned}")].map(|s: &str| s.to_string());
+    let none = path(&dir, "none");
+    let again = ["render", &json, "-o", &none, "--published", &twice[0], &twice[1], &twice[2]];
+    assert!(expect(&again, 4).1.contains("learned.json: the set has a curve called learned"));
+    let nowhere = format!("other={learned}");
+    let fresh = ["image", "--set", "tiny=.", "-o", &none, "--no-programs", "--published", &nowhere];
+    assert!(expect(&fresh, 2).1.contains("no set called other"));
+
     // The paper's tables take what is there.
     let paper = path(&dir, "paper");
     expect(&["paper", "--results", &out, "-o", &paper], 0);
@@ -317,6 +401,10 @@ fn latents_go_through_all_anchors_and_into_the_papers_tables() {
     let evaluation = &report["arrays"][0]["evaluation"];
     assert_eq!((evaluation["codes"].as_u64(), evaluation["raw_bits"].as_f64()), (Some(8000), Some(32000.0)));
     let results = evaluation["results"].as_array().unwrap();
+    assert!(
+        results.iter().any(|r| r["name"] == "lmcodec, adaptive" && r["bytes"].as_u64().unwrap() > 0),
+        "our own row"
+    );
     assert!(results.len() >= 8 && results.iter().any(|r| r["cr_percent"].as_f64().unwrap() < 10.0), "{results:?}");
     assert!(
         std::fs::read_to_string(Path::new(&out).join("report.md")).unwrap().contains("| raw | 4000 | 4.000 | 100.00 |")

@@ -1,6 +1,6 @@
 //! The HTML page: well formed, self-contained, and safe against hostile names.
 
-use lmcodec_eval::report::document::{Bars, Block, Cell, Column, Document, HeatMap, Section, Table};
+use lmcodec_eval::report::document::{Bars, Block, Cell, Column, Document, Figure, HeatMap, Section, Table};
 use lmcodec_eval::report::html::{PageOptions, page};
 use lmcodec_eval::report::plot::{Plot, Series};
 use std::collections::BTreeSet;
@@ -36,6 +36,7 @@ fn everything() -> Document {
     };
     let blocks = vec![
         Block::Text(HOSTILE.into()),
+        Block::Headline(vec![Figure { value: HOSTILE.into(), text: HOSTILE.into(), good: None }]),
         Block::Notes(vec![HOSTILE.into()]),
         Block::Table(table(false)),
         Block::Table(table(true)),
@@ -113,6 +114,37 @@ fn the_logarithmic_axis_needs_no_script() {
     assert!(html.contains(".pick-log:checked ~ .log { display:block }"));
     // Two curves more than there are colours: the colours repeat, the curves stay apart.
     assert!(html.contains("class=\"s13 k1 dashed\""), "{html}");
+}
+
+/// On a phone every cell of a wide table says which column it is of.
+#[test]
+fn wide_tables_become_cards_on_a_phone() {
+    let table = |columns: &[&str]| Table {
+        columns: columns.iter().map(|heading| Column::number(*heading)).collect(),
+        rows: vec![columns.iter().map(|_| Cell::new("1")).collect()],
+        ..Table::default()
+    };
+    let render = |columns: &[&str]| {
+        let section = Section::new("s").with(Block::Table(table(columns)));
+        page(&Document { sections: vec![section], ..Document::default() }, &PageOptions::default())
+    };
+    let html = render(&["codec", "cubic %", HOSTILE, "overlap %"]);
+    assert!(html.contains("<table class=\"cards\">"));
+    let labels = attributes(&html, "data-label");
+    assert_eq!((labels.len(), labels[0].as_str(), labels[2].as_str()), (3, "cubic %", "overlap %"));
+    assert!(html.contains(".cards td::before { content:attr(data-label)"));
+    assert!(!render(&["a", "b", "c"]).contains("class=\"cards\""), "narrow ones fit");
+}
+
+#[test]
+fn a_headline_is_a_number_and_a_sentence() {
+    let figure = |good| Figure { value: "−34.6 %".into(), text: HOSTILE.into(), good };
+    let section = Section::new("s").with(Block::Headline(vec![figure(Some(true)), figure(Some(false)), figure(None)]));
+    let html = page(&Document { sections: vec![section], ..Document::default() }, &PageOptions::default());
+    attributes(&html, "class");
+    for part in ["<div class=\"good\"><b>−34.6 %</b>", "<div class=\"bad\">", "<div class=\"even\">"] {
+        assert!(html.contains(part), "{part}");
+    }
 }
 
 #[test]

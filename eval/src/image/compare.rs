@@ -6,10 +6,14 @@
 //! the jackknife*, Ann. Statist. 7(1), 1979).
 
 use super::bd_table::{METHODS, image_pairs};
+use super::quality::label;
 use super::report::{Curve, ImageReport, KIND};
+use super::verdict::{Verdict, sentence, verdict};
 use crate::rate::bd_rate::{BdDelta, LOW_OVERLAP, Method, RatePoint, bd_quality, bd_rate};
+use crate::rate::names;
 use crate::rate::rate_points::{RateCurve, RateCurveError, json_fault};
-use crate::report::document::{Block, Cell, Column, Document, Section, Table};
+use crate::report::document::{Block, Cell, Column, Document, Figure, Section, Table};
+use crate::report::plot::{Plot, Series};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -72,6 +76,18 @@ pub enum CompareError {
         /// The names found.
         found: String,
     },
+    /// Bits per pixel against bits per second.
+    #[error("{anchor} has a rate called {anchor_rate}, {test} one called {test_rate}: no common measure")]
+    Rates {
+        /// Name of the anchor's curve.
+        anchor: String,
+        /// Name of its rate.
+        anchor_rate: &'static str,
+        /// Name of the curve under test.
+        test: String,
+        /// Name of its rate.
+        test_rate: &'static str,
+    },
     /// Two reports without a curve in common.
     #[error("the files have no curve of the same set and name in common; name them")]
     NothingInCommon,
@@ -88,6 +104,16 @@ pub struct Comparison {
     pub test: String,
     /// Measure of quality.
     pub metric: String,
+    /// What the rates are called: `bpp`, or `bitrate`.
+    pub rate: &'static str,
+    /// Which is better, by PCHIP.
+    pub verdict: Verdict,
+    /// The same as a sentence.
+    pub summary: String,
+    /// The anchor's points.
+    pub anchor_points: Vec<RatePoint>,
+    /// The points of the curve under test.
+    pub test_points: Vec<RatePoint>,
     /// Images that both have, 0 where the files have none.
     pub images: usize,
     /// One entry a method.
@@ -174,14 +200,15 @@ impl ComparedCurve {
         }
     }
 
-    fn means(&self, metric: &str) -> Result<Vec<RatePoint>, RateCurveError> {
-        match self {
-            Self::Means(c) => c.points(metric),
+    /// The points of the means, and what their rate is called.
+    fn means(&self, metric: &str) -> Result<(Vec<RatePoint>, &'static str), RateCurveError> {
+        let curve = match self {
+            Self::Means(c) => c.clone(),
             Self::Report(c) => {
-                let results = c.results.clone();
-                RateCurve { name: c.name.clone(), description: String::new(), results }.points(metric)
+                RateCurve { name: c.name.clone(), description: String::new(), results: c.results.clone() }
             }
-        }
+        };
+        Ok((curve.points(metric)?, curve.rate_name().unwrap_or(names::RATES[0])))
     }
 }
 
@@ -216,14 +243,19 @@ fn pair(
     metric: &str,
     bootstrap: &Bootstrap,
 ) -> Result<Comparison, CompareError> {
-    let (a, t) = (anchor.means(metric)?, test.means(metric)?);
+    let ((a, anchor_rate), (t, test_rate)) = (anchor.means(metric)?, test.means(metric)?);
+    let metric = names::canonical(metric);
+    if anchor_rate != test_rate {
+        let (anchor, test) = (anchor.name().into(), test.name().into());
+        return Err(CompareError::Rates { anchor, anchor_rate, test, test_rate });
+    }
     let images = match (anchor, test) {
         (ComparedCurve::Report(a), ComparedCurve::Report(t)) => image_pairs(a, t, metric),
         _ => Vec::new(),
     };
     // Means over draws need every setting of every image.
     let whole = !images.is_empty() && images.iter().all(|(_, x, y)| x.len() == a.len() && y.len() == t.len());
-    let methods = METHODS
+    let methods: Vec<MethodResult> = METHODS
         .into_iter()
         .map(|method| {
             let rate = bd_rate(&a, &t, method);
@@ -240,11 +272,18 @@ fn pair(
             }
         })
         .collect();
+    let pchip = methods.iter().find(|m| m.method == Method::Pchip);
+    let (delta, ends) = pchip.map_or((None, None), |m| (m.bd_rate, m.interval.map(|i| (i.low, i.high))));
     Ok(Comparison {
         set: set.into(),
         anchor: anchor.name().into(),
         test: test.name().into(),
         metric: metric.into(),
+        rate: anchor_rate,
+        verdict: verdict(delta, ends),
+        summary: sentence((anchor.name(), test.name(), metric), delta, ends),
+        anchor_points: a,
+        test_points: t,
         images: images.len(),
         methods,
     })
@@ -333,7 +372,7 @@ pub fn document(comparisons: &[Comparison]) -> Document {
                 let interval = m.interval.map_or("–".into(), |i| format!("{:+.3} to {:+.3}", i.low, i.high));
                 vec![
                     Cell::new(format!("{:?}", m.method)),
-                    cell.caution(value.is_some() && m.bd_rate.is_some_and(|d| d.low_overlap)),
+                    cell.caution(value.is_some() && m.bd_rate.is_some_and(|d| d.low_overlap || d.wild)),
                     Cell::new(interval),
                     Cell::signed(m.mean_of_images, 3),
                     Cell::signed(m.bd_quality.and_then(|d| d.value), 4),
@@ -355,6 +394,9 @@ pub fn document(comparisons: &[Comparison]) -> Document {
                 100.0 * LOW_OVERLAP
             ));
         }
+        if c.methods.iter().any(|m| m.bd_rate.is_some_and(|d| d.wild)) {
+            notes.push(WILD.into());
+        }
         if let Some(i) = c.methods.iter().find_map(|m| m.interval) {
             notes.push(format!(
                 "Intervals: {:.0} %, paired bootstrap over {} images, {} draws, seed {}.",
@@ -367,12 +409,47 @@ pub fn document(comparisons: &[Comparison]) -> Document {
         let columns = std::iter::once(Column::text("method")).chain(columns.map(Column::number)).collect();
         let heading = if c.set.is_empty() { c.test.clone() } else { format!("{} · {}", c.set, c.test) };
         let caption = format!("{} against {}, by {}", c.test, c.anchor, c.metric);
-        Section::new(heading).with(Block::Table(Table { caption, columns, rows, notes, folded: false }))
+        Section::new(heading)
+            .with(Block::Headline(vec![headline(c)]))
+            .with(Block::Plot(plot(c)))
+            .with(Block::Table(Table { caption, columns, rows, notes, folded: false }))
     });
     Document {
         title: "Comparison".into(),
-        lead: "Negative BD-rate: the test needs fewer bits.".into(),
+        lead: "Negative BD-rate: the test needs fewer bits. The verdict is PCHIP's.".into(),
         sections: sections.collect(),
+    }
+}
+
+/// What is said where a cubic polynomial runs wild.
+pub(super) const WILD: &str = "! the cubic polynomial runs wild between the points (it falls, or is more than 5 percentage \
+                               points from PCHIP): do not use its value";
+
+/// The verdict, with the BD-rate in large.
+fn headline(c: &Comparison) -> Figure {
+    let pchip = c.methods.iter().find(|m| m.method == Method::Pchip).and_then(|m| m.bd_rate?.value);
+    let value = pchip.map_or("–".into(), |value| format!("{value:+.1} %"));
+    let good = match c.verdict {
+        Verdict::Better => Some(true),
+        Verdict::Worse => Some(false),
+        Verdict::Same | Verdict::None => None,
+    };
+    Figure { value, text: c.summary.clone(), good }
+}
+
+/// Both curves.
+fn plot(c: &Comparison) -> Plot {
+    let series = |name: &str, color, points: &[RatePoint]| {
+        let mut points: Vec<(f64, f64)> = points.iter().map(|p| (p.bpp, p.quality)).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Series::line(name, color, points)
+    };
+    Plot {
+        caption: format!("{} and {}", c.test, c.anchor),
+        x_label: names::rate_label(c.rate).into(),
+        y_label: label(&c.metric),
+        log_x: true,
+        series: vec![series(&c.test, 0, &c.test_points), series(&c.anchor, 1, &c.anchor_points)],
     }
 }
 

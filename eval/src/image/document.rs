@@ -1,17 +1,22 @@
 //! The rate-distortion report as a [`Document`].
 
 use super::bd_table::METHODS;
+use super::compare::WILD;
 use super::quality::{MS_SSIM_DB, PSNR_RGB, PSNR_Y, label};
 use super::report::{BdEntry, BitCostEntry, Curve, ImageReport, SetReport};
 use crate::rate::bd_rate::{LOW_OVERLAP, Method};
 use crate::recompress::bit_cost::zigzag_places;
-use crate::report::document::{Bars, Block, Cell, Column, Document, HeatMap, Section, Table};
+use crate::report::document::{Bars, Block, Cell, Column, Document, Figure, HeatMap, Section, Table};
 use crate::report::environment::environment;
 use crate::report::plot::{Plot, Series};
 
 /// Builds the document.
 pub fn document(report: &ImageReport) -> Document {
     let mut sections = Vec::new();
+    let figures: Vec<Figure> = report.sets.iter().flat_map(headline).collect();
+    if !figures.is_empty() {
+        sections.push(Section::new("In short").with(Block::Headline(figures)));
+    }
     for set in &report.sets {
         let heading = |what: &str| format!("{} · {what}", set.name);
         sections.push(Section { heading: heading("rate and quality"), blocks: rate_and_quality(set) });
@@ -32,6 +37,28 @@ pub fn document(report: &ImageReport) -> Document {
         report.sets.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
     );
     Document { title: report.title.clone(), lead, sections }
+}
+
+/// What lmcodec does to the JPEG files of a set: a figure for each sampling.
+fn headline(set: &SetReport) -> Vec<Figure> {
+    let own = set.curves.iter().filter(|c| c.name.starts_with("lmcodec"));
+    let figure = |curve: &Curve| {
+        let base = curve.recompresses.as_ref()?;
+        let fits = |e: &&BdEntry| e.test == curve.name && e.anchor == *base && e.method == Method::Pchip;
+        let entry = set.bd.iter().filter(fits).find(|e| e.metric == PSNR_RGB)?;
+        let value = entry.bd_rate?.value?;
+        let images =
+            entry.mean_of_images.map_or(String::new(), |v| format!("; mean of {} images {v:+.1} %", entry.images));
+        Some(Figure {
+            value: format!("{value:+.1} %"),
+            text: format!(
+                "{}: bits of {} against {base}, whose files come back byte for byte{images}",
+                set.name, curve.name
+            ),
+            good: Some(value < 0.0),
+        })
+    };
+    own.filter_map(figure).collect()
 }
 
 /// The values in the order in which they first come.
@@ -96,9 +123,15 @@ fn rate_and_quality(set: &SetReport) -> Vec<Block> {
             }
         }
     }
-    blocks.push(Block::Text(
-        "Broken lines are recompressed JPEG files. A point's values show on hover, on focus or on touch.".into(),
-    ));
+    let published: Vec<&str> = set.curves.iter().filter(|c| c.is_published()).map(|c| c.name.as_str()).collect();
+    let from_files = match published.as_slice() {
+        [] => String::new(),
+        names => format!(" Not measured in this run, but taken from files: {}.", names.join(", ")),
+    };
+    blocks.push(Block::Text(format!(
+        "The thick line is lmcodec, broken lines are recompressed JPEG files. A point's values show on hover, on focus or on \
+         touch.{from_files}"
+    )));
     blocks.push(Block::Table(points_table(set)));
     if !set.failures.is_empty() {
         blocks.push(Block::Notes(set.failures.iter().map(|f| format!("Failed: {f}")).collect()));
@@ -134,7 +167,8 @@ fn bd_blocks(set: &SetReport) -> Vec<Block> {
     let mut blocks = vec![Block::Text(format!(
         "Average difference of rate at equal quality, in percent of the anchor's rate; negative needs fewer bits. Computed on \
          the curves of means over the images (three interpolations), and as the mean of the BD-rates of the single images. \
-         An overlap of the two curves below {:.0} % is marked with ! and speaks for that part only.",
+         The best comes first. An overlap of the two curves below {:.0} % is marked with ! and speaks for that part only; such \
+         values come last.",
         100.0 * LOW_OVERLAP
     ))];
     for (i, anchor) in distinct(set.bd.iter().map(|e| e.anchor.as_str())).into_iter().enumerate() {
@@ -172,8 +206,15 @@ fn recompression_shift(set: &SetReport, curve: &Curve) -> Option<String> {
 }
 
 fn bd_table(anchor: &str, metric: &str, entries: &[&BdEntry], folded: bool) -> Table {
-    let tests = distinct(entries.iter().map(|e| e.test.as_str()));
     let find = |test: &str, method: Method| entries.iter().find(|e| e.test == test && e.method == method);
+    let mut tests = distinct(entries.iter().map(|e| e.test.as_str()));
+    // Values that speak for a small part of the curves are not to win.
+    let rank = |test: &str| {
+        let delta = find(test, Method::Pchip).and_then(|e| e.bd_rate);
+        (delta.is_none_or(|d| d.low_overlap), delta.and_then(|d| d.value).unwrap_or(f64::INFINITY))
+    };
+    tests.sort_by(|a, b| rank(a).0.cmp(&rank(b).0).then(rank(a).1.total_cmp(&rank(b).1)));
+    let wild = entries.iter().any(|e| e.bd_rate.is_some_and(|d| d.wild));
     let columns = ["cubic %", "PCHIP %", "Akima %", "mean of images % (PCHIP)", "BD-quality (PCHIP)", "overlap %"];
     let columns = std::iter::once(Column::text("codec")).chain(columns.map(Column::number)).collect();
     let rows = tests
@@ -194,8 +235,12 @@ fn bd_table(anchor: &str, metric: &str, entries: &[&BdEntry], folded: bool) -> T
                 } else if let Some(delta) = delta.filter(|d| d.value.is_none()) {
                     cell = cell.hint(format!("the curves do not overlap ({:.0} %)", 100.0 * delta.overlap));
                 }
+                let wild = delta.is_some_and(|d| d.wild);
+                if wild {
+                    cell = cell.hint("the cubic polynomial runs wild between the points");
+                }
                 let low = delta.is_some_and(|d| d.low_overlap && d.value.is_some());
-                cell = cell.caution(low);
+                cell = cell.caution(low || wild);
                 row.push(if own && method == Method::Pchip { cell.strong() } else { cell });
             }
             let pchip = find(test, Method::Pchip);
@@ -207,7 +252,8 @@ fn bd_table(anchor: &str, metric: &str, entries: &[&BdEntry], folded: bool) -> T
         })
         .collect();
     let caption = format!("Against {anchor}, by {}", label(metric));
-    Table { caption, columns, rows, folded, ..Table::default() }
+    let notes = if wild { vec![WILD.into()] } else { Vec::new() };
+    Table { caption, columns, rows, notes, folded }
 }
 
 fn timing(set: &SetReport) -> Table {
@@ -223,6 +269,7 @@ fn timing(set: &SetReport) -> Table {
     let rows = set
         .curves
         .iter()
+        .filter(|c| !c.is_published())
         .map(|c| {
             let peak = c.images.iter().flat_map(|i| &i.points).filter_map(|p| p.peak_bytes).max();
             vec![

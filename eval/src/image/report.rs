@@ -7,6 +7,7 @@
 
 use super::quality::{MS_SSIM, MS_SSIM_DB, ms_ssim_db};
 use crate::rate::bd_rate::{BdDelta, Method, RatePoint};
+use crate::rate::names::canonical;
 use crate::recompress::bit_cost::BitCost;
 use crate::recompress::codec::Commands;
 use crate::report::environment::Environment;
@@ -216,6 +217,7 @@ impl Curve {
 impl ImagePoints {
     /// The image's own curve.
     pub fn curve(&self, metric: &str) -> Vec<RatePoint> {
+        let metric = canonical(metric);
         let quality = |p: &Point| match metric {
             MS_SSIM_DB => p.quality.get(MS_SSIM).map(|&v| ms_ssim_db(v)),
             _ => p.quality.get(metric).copied(),

@@ -12,6 +12,8 @@ use super::interpolation::Interpolant;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// A cubic BD-rate farther than this from PCHIP's, in percentage points, is flagged.
+pub const WILD_PERCENT: f64 = 5.0;
 /// Below this overlap ([`BdDelta::overlap`]) a delta is flagged.
 pub const LOW_OVERLAP: f64 = 0.75;
 
@@ -56,6 +58,10 @@ pub struct BdDelta {
     pub overlap: f64,
     /// True when `overlap` is below [`LOW_OVERLAP`]: the value speaks for a small part of the curves.
     pub low_overlap: bool,
+    /// True when a cubic polynomial runs wild between the points: it falls where the points rise, or its BD-rate is more than
+    /// [`WILD_PERCENT`] points away from PCHIP's. Never for the other methods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wild: bool,
 }
 
 /// Which of the two curves an error is about.
@@ -149,9 +155,13 @@ impl BdError {
 /// The points may come in any order. See [`BdError`] for what is refused.
 pub fn bd_rate(anchor: &[RatePoint], test: &[RatePoint], method: Method) -> Result<BdDelta, BdError> {
     let (anchor, test) = (Knots::new(anchor, Side::Anchor, method)?, Knots::new(test, Side::Test, method)?);
-    let (log_ratio, overlap) =
-        mean_difference((&anchor.quality, &anchor.log_rate), (&test.quality, &test.log_rate), method);
-    Ok(delta(log_ratio.map(|d| (10f64.powf(d) - 1.0) * 100.0), overlap))
+    let mean = |method| mean_difference((&anchor.quality, &anchor.log_rate), (&test.quality, &test.log_rate), method);
+    let percent = |log_ratio: f64| (10f64.powf(log_ratio) - 1.0) * 100.0;
+    let mut delta = mean(method).map(percent);
+    if let (Method::Cubic, Some(cubic), Some(pchip)) = (method, delta.value, mean(Method::Pchip).value) {
+        delta.wild |= (cubic - percent(pchip)).abs() > WILD_PERCENT;
+    }
+    Ok(delta)
 }
 
 /// BD-quality (BD-PSNR): the average difference of quality at the same rate, in units of quality.
@@ -159,13 +169,13 @@ pub fn bd_rate(anchor: &[RatePoint], test: &[RatePoint], method: Method) -> Resu
 /// The points may come in any order. See [`BdError`] for what is refused.
 pub fn bd_quality(anchor: &[RatePoint], test: &[RatePoint], method: Method) -> Result<BdDelta, BdError> {
     let (anchor, test) = (Knots::new(anchor, Side::Anchor, method)?, Knots::new(test, Side::Test, method)?);
-    let (difference, overlap) =
-        mean_difference((&anchor.log_rate, &anchor.quality), (&test.log_rate, &test.quality), method);
-    Ok(delta(difference, overlap))
+    Ok(mean_difference((&anchor.log_rate, &anchor.quality), (&test.log_rate, &test.quality), method))
 }
 
-fn delta(value: Option<f64>, overlap: f64) -> BdDelta {
-    BdDelta { value, overlap, low_overlap: overlap < LOW_OVERLAP }
+impl BdDelta {
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        Self { value: self.value.map(f), ..self }
+    }
 }
 
 /// A checked curve, sorted by rate.
@@ -206,24 +216,23 @@ impl Knots {
     }
 }
 
-/// Mean of `test − anchor` over the common range of x, and the share of that range in the joint one.
-fn mean_difference(anchor: (&[f64], &[f64]), test: (&[f64], &[f64]), method: Method) -> (Option<f64>, f64) {
+/// Mean of `test − anchor` over the common range of x, the share of that range in the joint one, and whether a curve falls there.
+fn mean_difference(anchor: (&[f64], &[f64]), test: (&[f64], &[f64]), method: Method) -> BdDelta {
     let ends = |x: &[f64]| (x[0], x[x.len() - 1]);
     let ((a_low, a_high), (t_low, t_high)) = (ends(anchor.0), ends(test.0));
     let (low, high) = (a_low.max(t_low), a_high.min(t_high));
     if high <= low {
-        return (None, 0.0);
+        return BdDelta { value: None, overlap: 0.0, low_overlap: true, wild: false };
     }
     let overlap = (high - low) / (a_high.max(t_high) - a_low.min(t_low));
-    let area = |(x, y): (&[f64], &[f64])| {
-        match method {
-            Method::Cubic => Interpolant::cubic(x, y),
-            Method::Pchip => Interpolant::pchip(x, y),
-            Method::Akima => Interpolant::akima(x, y),
-        }
-        .integral(low, high)
-    };
-    (Some((area(test) - area(anchor)) / (high - low)), overlap)
+    let [anchor, test] = [anchor, test].map(|(x, y)| match method {
+        Method::Cubic => Interpolant::cubic(x, y),
+        Method::Pchip => Interpolant::pchip(x, y),
+        Method::Akima => Interpolant::akima(x, y),
+    });
+    let area = test.integral(low, high) - anchor.integral(low, high);
+    let wild = method == Method::Cubic && (anchor.falls(low, high) || test.falls(low, high));
+    BdDelta { value: Some(area / (high - low)), overlap, low_overlap: overlap < LOW_OVERLAP, wild }
 }
 
 #[cfg(test)]

@@ -97,6 +97,21 @@ fn agrees_with_the_bjontegaard_package() {
 }
 
 #[test]
+fn a_cubic_that_runs_wild_is_flagged() {
+    for case in CASES {
+        let (anchor, test) = (points(case.anchor), points(case.test));
+        for &(method, ..) in case.expected {
+            let wild = bd_rate(&anchor, &test, method).unwrap().wild;
+            assert_eq!(wild, case.name == "kink" && method == Method::Cubic, "{} {method:?}", case.name);
+        }
+    }
+    // Nothing is written for the others.
+    let text =
+        serde_json::to_string(&bd_rate(&points(CASES[0].anchor), &points(CASES[0].test), Method::Cubic).unwrap());
+    assert!(!text.unwrap().contains("wild"));
+}
+
+#[test]
 fn a_curve_at_half_the_rate_saves_half() {
     let anchor = points(CASES[0].anchor);
     let test: Vec<_> = anchor.iter().rev().map(|p| RatePoint { bpp: p.bpp / 2.0, ..*p }).collect();
@@ -112,7 +127,7 @@ fn no_overlap_gives_no_value() {
     let anchor = points(&[(0.1, 20.0), (0.2, 25.0)]);
     let test = points(&[(0.1, 25.0), (0.2, 30.0)]);
     let got = bd_rate(&anchor, &test, Method::Pchip).unwrap();
-    assert_eq!(got, BdDelta { value: None, overlap: 0.0, low_overlap: true });
+    assert_eq!(got, BdDelta { value: None, overlap: 0.0, low_overlap: true, wild: false });
     assert!(bd_quality(&anchor, &test, Method::Pchip).unwrap().value.is_some());
 }
 

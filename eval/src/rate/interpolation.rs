@@ -92,6 +92,19 @@ impl Interpolant {
         Interpolant::Hermite { x: x.to_vec(), y: y.to_vec(), slope }
     }
 
+    /// Whether a polynomial falls anywhere from `low` to `high`; the piecewise rules are not asked.
+    pub(crate) fn falls(&self, low: f64, high: f64) -> bool {
+        let Self::Polynomial { centre, half_width, coefficients: [_, b, c, d] } = *self else { return false };
+        let slope = |x: f64| {
+            let t = (x - centre) / half_width;
+            b + t * (2.0 * c + t * 3.0 * d)
+        };
+        // A parabola is least at an end or at its vertex.
+        let vertex = centre - half_width * c / (3.0 * d);
+        let inside = (low..=high).contains(&vertex).then_some(vertex);
+        [Some(low), Some(high), inside].into_iter().flatten().any(|x| slope(x) < 0.0)
+    }
+
     /// ∫ f(x) dx from `low` to `high`, both inside the knots.
     pub(crate) fn integral(&self, low: f64, high: f64) -> f64 {
         match self {
@@ -173,6 +186,15 @@ mod tests {
         let primitive = |x: f64| x.powi(4) / 4.0 - x * x + x;
         let integral = Interpolant::cubic(&x, &y).integral(-0.5, 3.5);
         assert!((integral - (primitive(3.5) - primitive(-0.5))).abs() < 1e-10, "{integral}");
+    }
+
+    #[test]
+    fn a_cubic_that_falls_is_found_between_its_ends() {
+        let x = [-2.0, -1.0, 0.0, 1.0, 2.0];
+        let cubic = Interpolant::cubic(&x, &x.map(|x: f64| x.powi(3) - x));
+        assert!(cubic.falls(-2.0, 2.0) && cubic.falls(-0.1, 2.0) && !cubic.falls(0.6, 2.0));
+        assert!(!Interpolant::cubic(&x, &x.map(|x| 2.0 * x)).falls(-2.0, 2.0));
+        assert!(!Interpolant::pchip(&x, &x.map(|x| -x)).falls(-2.0, 2.0));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! | module | in → out |
 //! |---|---|
 //! | [`rate_points`] | curve files in CompressAI's shape ⇄ points |
+//! | [`names`] | what files call rates and measures → what they are called here |
 //! | [`bd_rate`] | two curves → BD-rate, BD-quality |
 
 pub mod bd_rate;
 mod interpolation;
+pub mod names;
 pub mod rate_points;

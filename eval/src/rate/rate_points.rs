@@ -1,11 +1,15 @@
 //! Rate–quality curves in files, in the shape that CompressAI's `eval_model` writes.
 //!
 //! `{"name": …, "description": …, "results": {"bpp": […], "psnr-rgb": […], …}}`: every list of `results` holds one value a
-//! rate point; lists of other lengths than `bpp`'s (CompressAI adds some) matter only when they are asked for.
+//! rate point; lists of other lengths than `bpp`'s (CompressAI adds some) matter only when they are asked for, and lists of
+//! anything but numbers (names of models, settings) never. Videos have a `bitrate`, and other names are known as well
+//! ([`super::names`]).
 
 use super::bd_rate::RatePoint;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use super::names::{self, Lists};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use thiserror::Error;
 
 /// One curve file.
@@ -17,7 +21,8 @@ pub struct RateCurve {
     #[serde(default)]
     pub description: String,
     /// Lists by measure; `bpp` in bits per pixel, `psnr-rgb` in dB.
-    pub results: BTreeMap<String, Vec<f64>>,
+    #[serde(deserialize_with = "number_lists")]
+    pub results: Lists,
 }
 
 /// Why a curve file gives no curve.
@@ -47,13 +52,15 @@ pub enum RateCurveError {
         found: String,
     },
     /// Two lists of different lengths.
-    #[error("{name}: {rates} values of bpp, but {qualities} of {metric}")]
+    #[error("{name}: {rates} values of {rate}, but {qualities} of {metric}")]
     Lengths {
         /// Name of the curve.
         name: String,
+        /// What the rates are called.
+        rate: &'static str,
         /// List asked for.
         metric: String,
-        /// Values of `bpp`.
+        /// Rates.
         rates: usize,
         /// Values of the metric.
         qualities: usize,
@@ -69,25 +76,127 @@ impl RateCurve {
         serde_json::from_slice(json).map_err(|error| json_fault(json, error))
     }
 
-    /// The points of `bpp` against `metric`, in the order of the file.
+    /// What the file's rates are called: `bpp` or `bitrate`, if it has any.
+    pub fn rate_name(&self) -> Option<&'static str> {
+        names::rate(&self.results).map(|(name, _)| name)
+    }
+
+    /// The points of the rate (`bpp`, or `bitrate` where that is missing) against `metric`, in the order of the file.
+    ///
+    /// # Errors
+    /// [`RateCurveError::NoMetric`], [`RateCurveError::Lengths`].
     pub fn points(&self, metric: &str) -> Result<Vec<RatePoint>, RateCurveError> {
-        let list = |key: &str| {
-            self.results.get(key).ok_or_else(|| RateCurveError::NoMetric {
-                name: self.name.clone(),
-                metric: key.to_string(),
-                found: self.results.keys().cloned().collect::<Vec<_>>().join(", "),
-            })
+        let missing = |key: &str| RateCurveError::NoMetric {
+            name: self.name.clone(),
+            metric: key.to_string(),
+            found: self.results.keys().cloned().collect::<Vec<_>>().join(", "),
         };
-        let (rates, qualities) = (list("bpp")?, list(metric)?);
+        let (rate, rates) = names::rate(&self.results).ok_or_else(|| missing(names::RATES[0]))?;
+        let qualities = names::quality(&self.results, metric).ok_or_else(|| missing(metric))?;
         if rates.len() != qualities.len() {
             return Err(RateCurveError::Lengths {
                 name: self.name.clone(),
+                rate,
                 metric: metric.to_string(),
                 rates: rates.len(),
                 qualities: qualities.len(),
             });
         }
-        Ok(rates.iter().zip(qualities).map(|(&bpp, &quality)| RatePoint { bpp, quality }).collect())
+        Ok(rates.iter().zip(qualities.iter()).map(|(&bpp, &quality)| RatePoint { bpp, quality }).collect())
+    }
+}
+
+/// The lists of numbers among the values of an object.
+fn number_lists<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lists, D::Error> {
+    struct Object;
+    impl<'de> Visitor<'de> for Object {
+        type Value = Lists;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("lists of numbers by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lists, A::Error> {
+            let mut lists = Lists::new();
+            while let Some(name) = map.next_key()? {
+                if let List(Some(list)) = map.next_value()? {
+                    lists.insert(name, list);
+                }
+            }
+            Ok(lists)
+        }
+    }
+    deserializer.deserialize_map(Object)
+}
+
+/// A list, if all of it are numbers. What is no number and no word is an error, as `null` is.
+struct List(Option<Vec<f64>>);
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(Value)
+            .map(|value| if let Found::List(list) = value { Self(Some(list)) } else { Self(None) })
+    }
+}
+
+/// What stands in `results`, or in one of its lists.
+enum Found {
+    Number(f64),
+    List(Vec<f64>),
+    /// Words, or a list that holds some.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Found {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Value)
+    }
+}
+
+struct Value;
+
+impl<'de> Visitor<'de> for Value {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Found, E> {
+        Ok(Found::Number(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Found, E> {
+        Ok(Found::Number(value as f64))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Found, E> {
+        Ok(Found::Number(value as f64))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
+        let mut list = Some(Vec::new());
+        while let Some(element) = seq.next_element()? {
+            match (element, &mut list) {
+                (Found::Number(value), Some(list)) => list.push(value),
+                _ => list = None,
+            }
+        }
+        Ok(list.map_or(Found::Other, Found::List))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Found::Other)
     }
 }
 
@@ -109,6 +218,21 @@ pub(crate) fn json_fault(json: &[u8], error: serde_json::Error) -> RateCurveErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_learned_and_video_results() {
+        let json =
+            br#"{"name":"ssf","results":{"q":["a-1","a-2"],"n":{"x":[1]},"psnr":[25,30],"bitrate":[100.5,200]}}"#;
+        let curve = RateCurve::from_json(json).unwrap();
+        assert_eq!((curve.rate_name(), curve.results.len()), (Some("bitrate"), 2));
+        assert_eq!(curve.points("psnr-rgb").unwrap()[0], RatePoint { bpp: 100.5, quality: 25.0 });
+        let json = br#"{"name":"x","results":{"bpp":[0.2,null],"psnr":[25,30]}}"#;
+        assert!(RateCurve::from_json(json).unwrap_err().to_string().contains("null"));
+        let json = br#"{"name":"x","results":{"psnr":[25,30]}}"#;
+        assert!(
+            RateCurve::from_json(json).unwrap().points("psnr").unwrap_err().to_string().contains("no list \"bpp\"")
+        );
+    }
 
     #[test]
     fn reads_compressai_json() {

@@ -28,6 +28,8 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Text(String),
+    /// What a report comes to, in few numbers.
+    Headline(Vec<Figure>),
     /// Short lines that belong together, such as warnings.
     Notes(Vec<String>),
     /// A table.
@@ -40,6 +42,17 @@ pub enum Block {
     Bars(Bars),
     /// Command lines or other text to copy, with a label each.
     Commands(Vec<(String, String)>),
+}
+
+/// A number that stands out, and what it says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figure {
+    /// The number, with its unit.
+    pub value: String,
+    /// A sentence.
+    pub text: String,
+    /// Whether it is good or bad, where it is one of them.
+    pub good: Option<bool>,
 }
 
 /// A table.

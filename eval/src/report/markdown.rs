@@ -25,6 +25,9 @@ impl Document {
                     Block::Text(text) => {
                         let _ = writeln!(out, "{text}");
                     }
+                    Block::Headline(figures) => figures.iter().for_each(|figure| {
+                        let _ = writeln!(out, "* **{}** {}", line(&figure.value), line(&figure.text));
+                    }),
                     Block::Notes(notes) => notes.iter().for_each(|note| {
                         let _ = writeln!(out, "* {}", line(note));
                     }),
@@ -118,7 +121,7 @@ fn markdown_heat_map(map: &HeatMap, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::document::{Cell, Column, Section};
+    use crate::report::document::{Cell, Column, Figure, Section};
 
     #[test]
     fn markdown_keeps_rows_in_one_line_and_escapes_bars() {
@@ -132,10 +135,13 @@ mod tests {
             notes: vec!["n".into()],
             folded: false,
         };
-        let section =
-            Section::new("S").with(Block::Table(table)).with(Block::Commands(vec![("x".into(), "y z".into())]));
+        let figure = Figure { value: "−3 %".into(), text: "less".into(), good: Some(true) };
+        let section = Section::new("S")
+            .with(Block::Headline(vec![figure]))
+            .with(Block::Table(table))
+            .with(Block::Commands(vec![("x".into(), "y z".into())]));
         let document = Document { title: "T".into(), lead: "L".into(), sections: vec![section] };
-        let expected = "# T\n\nL\n\n## S\n\nc\n\n| a\\|b | n |\n|---|---:|\n| x y | **1.2** |\n| \\| | – |\n\n* n\n\n\
+        let expected = "# T\n\nL\n\n## S\n\n* **−3 %** less\n\nc\n\n| a\\|b | n |\n|---|---:|\n| x y | **1.2** |\n| \\| | – |\n\n* n\n\n\
                         ```text\nx: y z\n```\n";
         assert_eq!(document.to_markdown(), expected);
     }

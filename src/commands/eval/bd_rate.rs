@@ -59,6 +59,12 @@ impl BdRateArgs {
             points.map_err(|e| Failure::new(Exit::Malformed, format!("{}: {e}", path.display())))
         };
         let (a, t) = (points(&anchor, &self.anchor)?, points(&test, &self.test)?);
+        let rates = [&anchor, &test].map(|curve| curve.rate_name().unwrap_or("bpp"));
+        if rates[0] != rates[1] {
+            let message =
+                format!("{} has a rate called {}, {} one called {}", anchor.name, rates[0], test.name, rates[1]);
+            return Err(Failure::new(Exit::Malformed, message));
+        }
         let method = match self.method {
             MethodName::Cubic => Method::Cubic,
             MethodName::Pchip => Method::Pchip,
@@ -84,12 +90,13 @@ impl BdRateArgs {
         for (name, delta, unit) in [("BD-rate", answer.bd_rate, " %"), ("BD-quality", answer.bd_quality, unit.as_str())]
         {
             let value = delta.value.map_or("none".to_string(), |v| format!("{v:+.4}{unit}"));
+            let wild = if delta.wild { "; warning: the cubic polynomial runs wild, use --method pchip" } else { "" };
             let warning = match delta.value {
                 None => "; the curves do not overlap".to_string(),
                 Some(_) if delta.low_overlap => format!("; warning: below {:.0} %", 100.0 * LOW_OVERLAP),
                 Some(_) => String::new(),
             };
-            text += &format!("{name:<11}{value} (overlap {:.1} %{warning})\n", 100.0 * delta.overlap);
+            text += &format!("{name:<11}{value} (overlap {:.1} %{warning}{wild})\n", 100.0 * delta.overlap);
         }
         outputs::write(Path::new("-"), text.as_bytes(), false)
     }

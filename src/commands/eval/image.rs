@@ -14,6 +14,7 @@ use lmcodec_eval::recompress::peers::{installed_recompressors, missing_peers};
 use super::lmcodec_codec::Own;
 use super::outputs::{ReportFolder, json};
 use super::progress_bar;
+use super::published::{add_published, read_published};
 use super::sets::{distinct_names, parse_set};
 use crate::commands::exit::{Exit, Failure};
 
@@ -41,6 +42,9 @@ pub(super) struct ImageArgs {
     /// Thumbnails in the table of images
     #[arg(long)]
     thumbnails: bool,
+    /// Curve in CompressAI's shape to draw in a set beside what is measured. May be repeated
+    #[arg(long, value_name = "SET=FILE.json", value_parser = parse_set)]
+    published: Vec<(String, PathBuf)>,
     /// Title of the report
     #[arg(long, default_value = "Rate and distortion of image codecs")]
     title: String,
@@ -64,6 +68,11 @@ impl ImageArgs {
             return Err(Failure::new(Exit::Usage, "--qualities must rise strictly, such as 20,50,80"));
         }
         let folder = ReportFolder::new(&self.out, self.force)?;
+        let published = read_published(&self.published)?;
+        let known = |name: &String| self.sets.iter().any(|set| set.0 == *name);
+        if let Some((name, _)) = self.published.iter().find(|(name, _)| !known(name)) {
+            return Err(Failure::new(Exit::Usage, format!("--published: no set called {name}")));
+        }
         let sets = self.sets.iter().map(|(name, dir)| ImageSet::from_folder(name, dir, self.limit));
         let sets = sets.collect::<Result<Vec<_>, _>>().map_err(source_fault)?;
         let anchors = anchors(&AnchorOptions {
@@ -86,7 +95,7 @@ impl ImageArgs {
             thumbnails: self.thumbnails.then_some(THUMBNAIL),
         };
         let bar = progress_bar(sets.iter().map(|s| s.files.len() as u64).sum());
-        let report =
+        let mut report =
             run(&sets, &anchors, &recompressors, own.first().map(|own| own as &dyn Recompressor), &options, &|| {
                 bar.inc(1)
             })
@@ -95,8 +104,9 @@ impl ImageArgs {
         for failure in report.sets.iter().flat_map(|s| &s.failures) {
             eprintln!("lmcodec: {failure}");
         }
+        add_published(&mut report, &published)?;
         for set in &report.sets {
-            for curve in set.curves.iter().filter(|c| !c.results.is_empty()) {
+            for curve in set.curves.iter().filter(|c| !c.results.is_empty() && !c.is_published()) {
                 let file = serde_json::json!({
                     "name": curve.name, "description": curve.description, "results": curve.results,
                 });

@@ -13,6 +13,7 @@ mod lmcodec_codec;
 mod outputs;
 mod paper;
 mod ppm;
+mod published;
 mod recompress;
 mod render;
 mod sequence;

@@ -10,7 +10,8 @@ use lmcodec_eval::report::csv::tables;
 use lmcodec_eval::speech::document::{self as speech, SpeechReport};
 
 use super::outputs::ReportFolder;
-use super::sets::distinct_names;
+use super::published::{add_published, read_published};
+use super::sets::{distinct_names, parse_set};
 use super::{OrExit, read};
 use crate::commands::exit::{Exit, Failure};
 
@@ -23,9 +24,12 @@ pub(super) struct RenderArgs {
     /// Folder for report.json, report.csv, report.md and report.html
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
-    /// Title of a report on images, instead of that of the first report
+    /// Title of a report on images [default: that of the reports, or the names of their sets where they differ]
     #[arg(long)]
     title: Option<String>,
+    /// Curve in CompressAI's shape to draw in a set of images. May be repeated
+    #[arg(long, value_name = "SET=FILE.json", value_parser = parse_set)]
+    published: Vec<(String, PathBuf)>,
     /// Overwrite outputs
     #[arg(long)]
     force: bool,
@@ -45,10 +49,12 @@ impl RenderArgs {
         let mut reports =
             files.iter().map(|(path, bytes)| parse(path, bytes)).collect::<Result<Vec<_>, _>>()?.into_iter();
         let Some(mut whole) = reports.next() else { return Err(Failure::new(Exit::Usage, "no report given")) };
+        let mut one_title = true;
         for next in reports {
             if next.environment != whole.environment {
                 return Err(other_environment());
             }
+            one_title &= next.title == whole.title;
             whole.seconds += next.seconds;
             whole.peak_bytes = whole.peak_bytes.max(next.peak_bytes);
             whole.sets.extend(next.sets);
@@ -56,7 +62,11 @@ impl RenderArgs {
         distinct_names(whole.sets.iter().map(|s| s.name.as_str()))?;
         if let Some(title) = &self.title {
             whole.title.clone_from(title);
+        } else if !one_title {
+            let names: Vec<&str> = whole.sets.iter().map(|set| set.name.as_str()).collect();
+            whole.title = format!("Rate and distortion of image codecs: {}", names.join(", "));
         }
+        add_published(&mut whole, &read_published(&self.published)?)?;
         folder.write(&whole, &to_csv(&whole), &document(&whole))
     }
 

@@ -71,6 +71,14 @@ fn runs(blocks: &[Block]) -> impl Iterator<Item = &[Block]> {
 fn render(block: &Block, plots: &mut usize) -> Markup {
     match block {
         Block::Text(text) => html! { p { (text) } },
+        Block::Headline(figures) => html! {
+            div.headline {
+                @for figure in figures {
+                    @let mood = match figure.good { Some(true) => "good", Some(false) => "bad", None => "even" };
+                    div class=(mood) { b { (figure.value) } span { (figure.text) } }
+                }
+            }
+        },
         Block::Notes(notes) => html! { ul.notes { @for note in notes { li { (note) } } } },
         Block::Table(table) => table::render(table),
         Block::Plot(plot) => {

@@ -1,4 +1,5 @@
-//! Tables: wide ones scroll inside their frame, long ones fold away.
+//! Tables: wide ones scroll inside their frame, long ones fold away. On a phone a row of more than three cells becomes a card:
+//! its name, and a line for each cell with the heading of the column.
 
 use super::super::document::{Cell, Table};
 use maud::{Markup, html};
@@ -6,7 +7,7 @@ use maud::{Markup, html};
 pub(super) fn render(table: &Table) -> Markup {
     let framed = html! {
         div.frame tabindex="0" role="region" aria-label=(table.caption) {
-            table {
+            table class=[(table.columns.len() > 3).then_some("cards")] {
                 @if !table.caption.is_empty() && !table.folded { caption { (table.caption) } }
                 thead {
                     tr { @for column in &table.columns { th scope="col" class=[column.numeric.then_some("n")] { (column.heading) } } }
@@ -17,7 +18,11 @@ pub(super) fn render(table: &Table) -> Markup {
                             @for (i, cell) in row.iter().enumerate() {
                                 @let numeric = table.columns.get(i).is_some_and(|c| c.numeric);
                                 @if i == 0 { th scope="row" class=[classes(cell, numeric)] { (content(cell)) } }
-                                @else { td class=[classes(cell, numeric)] { (content(cell)) } }
+                                @else {
+                                    td class=[classes(cell, numeric)] data-label=[table.columns.get(i).map(|c| c.heading.as_str())] {
+                                        (content(cell))
+                                    }
+                                }
                             }
                         }
                     }
