@@ -1,8 +1,6 @@
 //! Keeping a file as it is, through a general compressor: the way out for whatever the model cannot code.
 
-use std::io::{Read, Write};
-
-use brotli::enc::BrotliEncoderParams;
+use lmcodec_codecs::packing::{pack, unpack};
 
 use super::Coded;
 use crate::container::{Compressor, Content};
@@ -13,11 +11,10 @@ const THOROUGH_BYTES: usize = 4 << 20;
 
 /// Brotli, or the bytes themselves where that is shorter.
 pub(crate) fn encode(original: &[u8]) -> Coded {
-    let packed = compress(original).filter(|packed| packed.len() < original.len());
-    let (compressor, payload) = match packed {
-        Some(packed) => (Compressor::Brotli, packed),
-        None => (Compressor::Raw, original.to_vec()),
-    };
+    let quality = if original.len() <= THOROUGH_BYTES { 9 } else { 5 };
+    let packed = pack(original, quality, 22);
+    let (compressor, payload) =
+        if packed.len() < original.len() { (Compressor::Brotli, packed) } else { (Compressor::Raw, original.to_vec()) };
     Coded {
         content: Content::Stored(compressor),
         payloads: vec![payload],
@@ -33,27 +30,11 @@ pub(crate) fn decode(payload: &[u8], compressor: Compressor, length: u64, offset
     match compressor {
         Compressor::Raw => Ok(payload.to_vec()),
         Compressor::Brotli => {
-            let mut original = Vec::new();
             // One byte more than expected shows that there is too much; the caller compares the lengths.
-            brotli::Decompressor::new(payload, 1 << 16)
-                .take(length.saturating_add(1))
-                .read_to_end(&mut original)
-                .map_err(|error| Error::malformed(offset, format!("the brotli stream of the payload: {error}")))?;
-            Ok(original)
+            let original = unpack(payload, length);
+            original.map_err(|error| Error::malformed(offset, format!("the brotli stream of the payload: {error}")))
         }
     }
-}
-
-fn compress(original: &[u8]) -> Option<Vec<u8>> {
-    let quality = if original.len() <= THOROUGH_BYTES { 9 } else { 5 };
-    let parameters = BrotliEncoderParams { quality, lgwin: 22, size_hint: original.len(), ..Default::default() };
-    let mut packed = Vec::new();
-    {
-        let mut writer = brotli::CompressorWriter::with_params(&mut packed, 1 << 16, &parameters);
-        writer.write_all(original).ok()?;
-        writer.flush().ok()?;
-    }
-    Some(packed)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Side information of a file of codes, in bytes (docs/FORMAT.md, "Codes").
 
-use std::io::{Read, Write};
-
 use super::{ArraySide, ByteOrder, CodesError, ElementType, FileSide, MAX_RANK, ValueMap, element_count, npy};
+use crate::packing::{pack, unpack};
 use crate::varint::{get_varint, put_varint};
 
 /// In the place of the first array's flags: the number of arrays follows.
@@ -201,21 +200,11 @@ impl Reader<'_> {
 }
 
 fn compress(plain: &[u8]) -> Option<Vec<u8>> {
-    if plain.is_empty() {
-        return None;
-    }
-    let mut packed = Vec::new();
-    {
-        let quality = if plain.len() <= 1 << 20 { 11 } else { 5 };
-        let mut writer = brotli::CompressorWriter::new(&mut packed, 1 << 16, quality, 22);
-        writer.write_all(plain).and_then(|()| writer.flush()).ok()?;
-    }
-    Some(packed)
+    let quality = if plain.len() <= 1 << 20 { 11 } else { 5 };
+    (!plain.is_empty()).then(|| pack(plain, quality, 22))
 }
 
 /// At most `length` bytes and one more, which shows that there are too many.
 fn expand(packed: &[u8], length: usize) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    brotli::Decompressor::new(packed, 1 << 16).take(length as u64 + 1).read_to_end(&mut plain).ok()?;
-    Some(plain)
+    unpack(packed, length as u64).ok()
 }

@@ -19,8 +19,8 @@ use super::error::{JpegError, Limits};
 use super::frame::{FrameComponent, FrameHeader};
 use super::side::{Deviations, Element, HuffmanCodes, SideInformation};
 use super::template::{Application, Template, annex_k};
+use crate::packing::{pack, unpack};
 use crate::varint::put_varint;
-use std::io::{Read, Write};
 
 const BROTLI: u8 = 1;
 const EXACT: u8 = 4;
@@ -406,28 +406,14 @@ fn compress(body: &[u8]) -> Option<Vec<u8>> {
     if body.len() < 16 {
         return None;
     }
-    let parameters = brotli::enc::BrotliEncoderParams {
-        // Beyond a few MiB (truncated files, long trailers) the best effort takes too long.
-        quality: if body.len() > 4 << 20 { 9 } else { 11 },
-        lgwin: (body.len().max(1).ilog2() as i32 + 1).clamp(10, 24),
-        size_hint: body.len(),
-        ..Default::default()
-    };
-    let mut packed = Vec::new();
-    {
-        let mut writer = brotli::CompressorWriter::with_params(&mut packed, 1 << 16, &parameters);
-        writer.write_all(body).ok()?;
-        writer.flush().ok()?;
-    }
-    Some(packed)
+    // Beyond a few MiB (truncated files, long trailers) the best effort takes too long.
+    let quality = if body.len() > 4 << 20 { 9 } else { 11 };
+    Some(pack(body, quality, (body.len().max(1).ilog2() as i32 + 1).clamp(10, 24)))
 }
 
 fn decompress(packed: &[u8], most: u64) -> Result<Vec<u8>, JpegError> {
-    let mut body = Vec::new();
-    brotli::Decompressor::new(packed, 1 << 16)
-        .take(most.saturating_add(1))
-        .read_to_end(&mut body)
-        .map_err(|error| JpegError::malformed(1, format!("side information: {error}")))?;
+    let body = unpack(packed, most);
+    let body = body.map_err(|error| JpegError::malformed(1, format!("side information: {error}")))?;
     Limits::check("side information bytes", body.len() as u64, most)?;
     Ok(body)
 }
