@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
     for (name, effort, original) in synthetic::golden_jpeg_files() {
         let (effort, model) = effort.map_or((Effort::Fast, default_model()), |effort| (effort, effort.model()));
-        let options = options.clone().effort(effort).model(model);
+        let options = options.clone().effort(effort).model(model?);
         files.push((name, encode(&original, &options)?.bytes, original));
     }
     for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {

@@ -36,7 +36,7 @@ pub struct ComponentCost {
 pub fn bit_cost(bytes: &[u8], options: &EncodeOptions) -> Result<BitCost, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
     let image = jpeg::parse(bytes, &options.limits.jpeg).map_err(|error| Error::Image(error.to_string()))?;
-    let counts = frame::count(&image, &options.jpeg_model(), options)?;
+    let counts = frame::count(&image, &*options.jpeg_model()?, options)?;
     let names = ["Y", "Cb", "Cr"];
     let components = image.components.iter().enumerate().map(|(index, component)| {
         let name = match names.get(index) {

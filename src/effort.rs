@@ -38,7 +38,10 @@ impl Effort {
     }
 
     /// The embedded model; loaded at the first call.
-    pub fn model(self) -> Arc<Model> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the program's copy of it is damaged.
+    pub fn model(self) -> Result<Arc<Model>, Error> {
         Model::embedded(match self {
             Self::Fast => weights::fast_model(),
             Self::Default => weights::default_model(),

@@ -20,12 +20,12 @@ use crate::sniff::{self, Kind};
 /// Encodes an image file.
 ///
 /// A JPEG file is recompressed so that [`decode`] gives back its very bytes: with the model, or *stored* where it cannot be
-/// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images`, PNG, WebP, TIFF, BMP and PNM
-/// images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed, unless
-/// `options.exact` asks for the very bytes of whatever it is.
+/// modelled or would not become smaller ([`Mode::Stored`] says why). With the feature `images` and `options.lossy`, PNG, WebP,
+/// TIFF, BMP and PNM images become the JPEG file that libjpeg would make of them at `options.quality`, and that is recompressed,
+/// unless `options.exact` asks for the very bytes of whatever it is.
 ///
 /// # Errors
-/// [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
+/// [`Error::Lossy`] for images that are no JPEG files, unless that is asked for, [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
 /// [`Error::Image`], and [`Error::Mismatch`] if not even the stored form decodes to the input.
 pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
@@ -38,6 +38,8 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             let found = sniff::describe(bytes);
             store_because(bytes, StoredReason::NotModelled(format!("it is {found}, not a JPEG file")), options)
         }
+        #[cfg(feature = "images")]
+        Kind::Image(format) if !options.lossy => Err(Error::Lossy { format }),
         #[cfg(feature = "images")]
         Kind::Image(name) => {
             let converted = pixels::convert(bytes, options)?;
@@ -120,7 +122,7 @@ fn finish(original: &[u8], mut coded: Coded, options: &EncodeOptions, verifying:
 
 fn smaller(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Range<f64>) -> Result<Encoded, Error> {
     let (model, symbols) = (coded.model.clone(), coded.symbols);
-    let file = seal(original, coded);
+    let file = seal(original, coded, options);
     if file.len() >= original.len() && !options.always_model {
         let reason = StoredReason::NotSmaller { modelled_bytes: file.len(), original_bytes: original.len() };
         return store_because(original, reason, options);
@@ -141,7 +143,7 @@ fn smaller(original: &[u8], coded: Coded, options: &EncodeOptions, verifying: Ra
 }
 
 fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions) -> Result<Encoded, Error> {
-    let file = seal(original, stored::encode(original));
+    let file = seal(original, stored::encode(original), options);
     if options.verify && decode(&file, &options.decode_options())? != original {
         return Err(Error::Mismatch { what: "the stored file does not decode to the input".into() });
     }
@@ -149,10 +151,11 @@ fn store_because(original: &[u8], reason: StoredReason, options: &EncodeOptions)
 }
 
 /// Header and payloads in a row.
-fn seal(original: &[u8], coded: Coded) -> Vec<u8> {
+fn seal(original: &[u8], coded: Coded, options: &EncodeOptions) -> Vec<u8> {
     let header = Header {
         original_length: original.len() as u64,
         original_checksum: Checksum::of(original),
+        attributes: options.attributes.clone(),
         content: coded.content,
         payloads: coded.payloads.iter().map(|payload| Payload::of(payload)).collect(),
     };

@@ -55,6 +55,12 @@ pub enum Error {
         /// What is read here.
         expected: &'static str,
     },
+    /// An image that is no JPEG file, and nobody has asked for a lossy conversion.
+    #[error("a {format} file cannot be kept exactly, only as a JPEG file of its pixels: --lossy asks for that")]
+    Lossy {
+        /// The image's format.
+        format: &'static str,
+    },
     /// A kind of file that this version does not read.
     #[error("unsupported {what}: found {found}, this version reads {supported}")]
     Unsupported {

@@ -95,6 +95,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod bit_cost;
 #[doc(hidden)]
 pub mod container;
@@ -118,6 +119,7 @@ mod segment;
 pub mod sniff;
 mod stream;
 
+pub use attributes::{FileAttributes, attributes};
 pub use bit_cost::{BitCost, ComponentCost, bit_cost};
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use effort::Effort;

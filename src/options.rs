@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lmcodec_codecs::jpeg::Subsampling;
 
+use crate::attributes::FileAttributes;
 use crate::effort::Effort;
+use crate::error::Error;
 use crate::execution::{Execution, Executor, Progress};
 use crate::limits::Limits;
 use crate::models::{Model, ModelRegistry};
@@ -62,12 +64,16 @@ pub struct EncodeOptions {
     pub effort: Effort,
     /// The model; `None`: the embedded one of the effort, and for codes the adaptive one.
     pub model: Option<Arc<Model>>,
+    /// Accept images that are no JPEG files: they become JPEG files of a quality, and their pixels do not come back exactly.
+    pub lossy: bool,
     /// Quality of images that are not JPEG files yet, 1..=100.
     pub quality: u8,
     /// Chroma subsampling of images that are not JPEG files yet.
     pub subsampling: Subsampling,
     /// Decode to the very bytes of the input, whatever it is: what is no JPEG file is stored, not converted or refused.
     pub exact: bool,
+    /// What the header is to say of the original: name, dates, rights. Nothing unless it is given.
+    pub attributes: FileAttributes,
     /// Decode the result and compare before it is returned.
     pub verify: bool,
     /// Keep the modelled form of a file even where storing it takes fewer bytes (for measurements).
@@ -90,9 +96,11 @@ impl Default for EncodeOptions {
         Self {
             effort: Effort::Default,
             model: None,
+            lossy: false,
             quality: 90,
             subsampling: Subsampling::S420,
             exact: false,
+            attributes: FileAttributes::default(),
             verify: true,
             always_model: false,
             segment_rows: None,
@@ -121,6 +129,12 @@ impl EncodeOptions {
         Self { model: Some(model), ..self }
     }
 
+    /// Sets [`lossy`](Self::lossy).
+    #[must_use]
+    pub fn lossy(self, lossy: bool) -> Self {
+        Self { lossy, ..self }
+    }
+
     /// Sets [`quality`](Self::quality), 1..=100.
     #[must_use]
     pub fn quality(self, quality: u8) -> Self {
@@ -137,6 +151,12 @@ impl EncodeOptions {
     #[must_use]
     pub fn exact(self, exact: bool) -> Self {
         Self { exact, ..self }
+    }
+
+    /// Sets [`attributes`](Self::attributes).
+    #[must_use]
+    pub fn attributes(self, attributes: FileAttributes) -> Self {
+        Self { attributes, ..self }
     }
 
     /// Sets [`verify`](Self::verify).
@@ -169,8 +189,8 @@ impl EncodeOptions {
         DecodeOptions { models, limits: self.limits, execution: self.execution.clone() }
     }
 
-    pub(crate) fn jpeg_model(&self) -> Arc<Model> {
-        self.model.clone().unwrap_or_else(|| self.effort.model())
+    pub(crate) fn jpeg_model(&self) -> Result<Arc<Model>, Error> {
+        self.model.clone().map_or_else(|| self.effort.model(), Ok)
     }
 }
 

@@ -29,6 +29,24 @@ pub fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
+/// Width and height that the first frame header of a JPEG file states (ITU-T T.81, B.2.2), as far as its first bytes go.
+pub fn jpeg_size(bytes: &[u8]) -> Option<(u16, u16)> {
+    let mut at = 2;
+    loop {
+        let head = bytes.get(at..at + 4)?;
+        match (head[0], head[1]) {
+            (0xFF, 0xFF) => at += 1,
+            (0xFF, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
+                let size = bytes.get(at + 5..at + 9)?;
+                return Some((u16::from_be_bytes([size[2], size[3]]), u16::from_be_bytes([size[0], size[1]])));
+            }
+            (0xFF, 0xDA | 0xD9) => return None,
+            (0xFF, _) => at += 2 + usize::from(u16::from_be_bytes([head[2], head[3]])),
+            _ => return None,
+        }
+    }
+}
+
 /// Formats that are named in messages, and no more: magic, its offset, name.
 const NAMED: [(&[u8], usize, &str); 11] = [
     (b"GIF87a", 0, "GIF"),
@@ -78,6 +96,18 @@ pub fn describe(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_is_in_the_frame_header() {
+        let file =
+            [&b"\xFF\xD8\xFF\xE0\0\x04ab\xFF\xFF\xDB\0\x03x\xFF\xC2\0\x0B\x08"[..], &[0, 200, 1, 44, 1, 1, 0x11, 0]]
+                .concat();
+        assert_eq!(jpeg_size(&file), Some((300, 200)));
+        for cut in 0..file.len() - 4 {
+            assert_eq!(jpeg_size(&file[..cut]), None);
+        }
+        assert_eq!(jpeg_size(b"\xFF\xD8\xFF\xDA\0\x02 no frame"), None);
+    }
 
     #[test]
     fn descriptions_name_what_was_found() {

@@ -60,6 +60,11 @@ fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
+/// The sum of the output bytes that some reports state.
+fn coded_and(reports: &[Value]) -> u64 {
+    reports.iter().map(|report| report["output_bytes"].as_u64().expect("a number")).sum()
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .expect("reads")
@@ -89,11 +94,16 @@ fn default_names_and_no_overwriting() {
     write(dir.path(), "photo.jpg", &original);
     let (stdout, _) = expect(dir.path(), &["encode", "photo.jpg"], 0);
     assert!(stdout.starts_with("photo.jpg -> photo.ljpg: ") && stdout.contains("% saved"), "{stdout}");
-    let (_, stderr) = expect(dir.path(), &["encode", "photo.jpg"], 3);
-    assert!(stderr.contains("photo.ljpg exists; --force overwrites it"), "{stderr}");
+    let (stdout, _) = expect(dir.path(), &["encode", "photo.jpg"], 0);
+    assert!(stdout.starts_with("photo.jpg: done before"), "{stdout}");
+    let (stdout, _) = expect(dir.path(), &["decode", "photo.ljpg"], 0);
+    assert!(stdout.starts_with("photo.ljpg: done before"), "{stdout}");
     expect(dir.path(), &["encode", "--force", "photo.jpg"], 0);
-    expect(dir.path(), &["decode", "photo.ljpg"], 3);
     fs::write(dir.path().join("photo.jpg"), b"other").expect("writes");
+    for (command, name) in [("encode", "photo.jpg"), ("decode", "photo.ljpg")] {
+        let (_, stderr) = expect(dir.path(), &[command, name], 3);
+        assert!(stderr.contains("exists; --force overwrites it"), "{stderr}");
+    }
     expect(dir.path(), &["decode", "photo.ljpg", "--force"], 0);
     assert!(fs::read(dir.path().join("photo.jpg")).expect("reads") == original);
     let (_, stderr) = expect(dir.path(), &["encode", "photo.jpg", "-o", "photo.jpg", "--force"], 2);
@@ -107,9 +117,12 @@ fn json_fields() {
     let original = photo();
     write(dir.path(), "a.jpg", &original);
     write(dir.path(), "b.jpeg", &original[..300]);
-    let (stdout, _) = expect(dir.path(), &["encode", "--json", "a.jpg", "b.jpeg"], 0);
+    let (stdout, _) = expect(dir.path(), &["encode", "--json", "--store", "a.jpg", "b.jpeg"], 0);
     let lines: Vec<Value> = stdout.lines().map(json).collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
+    let sum = coded_and(&lines[..2]);
+    assert_eq!(lines[2]["summary"]["output_bytes"], sum);
+    assert_eq!((&lines[2]["summary"]["stored"], &lines[2]["summary"]["failed"]), (&json("1"), &json("0")));
     let coded = fs::metadata(dir.path().join("a.ljpg")).expect("written").len();
     assert_eq!(lines[0]["input"], "a.jpg");
     assert_eq!(lines[0]["output"], "a.ljpg");
@@ -142,8 +155,10 @@ fn standard_input_and_output() {
     assert!(piped(dir.path(), &["verify", "-"], &coded.stdout).status.success());
     assert!(piped(dir.path(), &["encode", "-", "-o", "x.ljpg"], &original).status.success());
     write(dir.path(), "photo.jpg", &original);
-    let output = run(dir.path(), &["encode", "photo.jpg", "-o", "-", "--json"]);
+    let output = run(dir.path(), &["encode", "photo.jpg", "-c", "--no-preserve", "--json"]);
     assert!(output.stdout == coded.stdout, "standard output holds the file alone");
+    let quiet = run(dir.path(), &["encode", "photo.jpg", "-o", "-"]);
+    assert!(quiet.stderr.is_empty() && lmcodec::attributes(&quiet.stdout).expect("reads").name.is_some());
     assert_eq!(json(&String::from_utf8_lossy(&output.stderr))["output"], "-");
     assert_eq!(names(dir.path()), ["photo.jpg", "x.ljpg"]);
 }
@@ -165,9 +180,12 @@ fn folders_keep_their_shape() {
     expect(dir.path(), &["encode", "-r", "in"], 0);
     assert_eq!(names(&dir.path().join("in")), ["notes.txt", "one.jpg", "one.ljpg", "sub"]);
     expect(dir.path(), &["encode", "-r", "in", "-o", "-"], 2);
+    // Two that would get one name.
     write(dir.path(), "in/one.jpeg", &photo());
-    let (_, stderr) = expect(dir.path(), &["encode", "-r", "in", "-o", "again"], 2);
-    assert!(stderr.contains("would both become"), "{stderr}");
+    expect(dir.path(), &["encode", "-r", "in", "-o", "again"], 0);
+    assert_eq!(names(&dir.path().join("again")), ["one.jpg.ljpg", "one.ljpg", "sub"]);
+    expect(dir.path(), &["decode", "-r", "again", "-o", "back"], 0);
+    assert_eq!(names(&dir.path().join("back")), ["one.jpeg", "one.jpg", "sub"]);
 }
 
 #[cfg(feature = "images")]
@@ -177,12 +195,14 @@ fn other_images_are_converted() {
     let image = image::RgbImage::from_raw(50, 40, synthetic::pixels(50, 40, 3)).expect("an image");
     for name in ["a.png", "b.webp", "c.tiff", "d.bmp", "e.ppm"] {
         image.save(dir.path().join(name)).expect("saves");
+        let (_, stderr) = expect(dir.path(), &["encode", name], 2);
+        assert!(stderr.contains("--lossy"), "{stderr}");
         let (_, stderr) = expect(dir.path(), &["encode", name, "--quality", "95", "--subsampling", "444"], 0);
         assert!(stderr.contains("converted lossily to JPEG at quality 95"), "{stderr}");
     }
     let gray = image::GrayImage::from_raw(50, 40, synthetic::pixels(50, 40, 1)).expect("an image");
     gray.save(dir.path().join("gray.png")).expect("saves");
-    expect(dir.path(), &["encode", "gray.png"], 0);
+    expect(dir.path(), &["encode", "gray.png", "--lossy", "--store"], 0);
     let (stdout, _) = expect(dir.path(), &["inspect", "--json", "a.ljpg", "gray.ljpg"], 0);
     let lines: Vec<Value> = stdout.lines().map(json).collect();
     assert_eq!(lines[0]["jpeg"]["components"][1]["sampling"], "1x1");
@@ -199,7 +219,7 @@ fn other_images_are_converted() {
 
     let clear = image::RgbaImage::from_pixel(9, 9, image::Rgba([0, 0, 0, 0]));
     clear.save(dir.path().join("clear.png")).expect("saves");
-    let (_, stderr) = expect(dir.path(), &["encode", "clear.png"], 0);
+    let (_, stderr) = expect(dir.path(), &["encode", "clear.png", "--lossy", "--store"], 0);
     assert!(stderr.contains("blended onto white"), "{stderr}");
     expect(dir.path(), &["decode", "clear.ljpg", "-o", "clear.bmp"], 0);
     let white = image::open(dir.path().join("clear.bmp")).expect("an image").into_rgb8();
@@ -250,7 +270,11 @@ fn no_image_is_an_error_but_a_jpeg_name_is_a_promise() {
     }
     for (name, bytes) in [("empty.jpg", &b""[..]), ("text.jpeg", b"some text"), ("cut.jpg", &photo()[..200])] {
         write(dir.path(), name, bytes);
-        let (_, stderr) = expect(dir.path(), &["encode", name], 0);
+        let (stdout, _) = expect(dir.path(), &["encode", name], 0);
+        let kept = stdout.contains("kept as it is");
+        let written = dir.path().join(name).with_extension("ljpg").exists();
+        assert_eq!((kept, written), (name != "cut.jpg", name == "cut.jpg"), "{stdout}");
+        let (_, stderr) = expect(dir.path(), &["encode", name, "--store", "--force"], 0);
         assert!(stderr.contains("stored, not modelled: "), "{stderr}");
         let coded = Path::new(name).with_extension("ljpg");
         let coded = coded.to_str().expect("a name");
@@ -303,7 +327,7 @@ fn exit_codes() {
     let (_, stderr) = expect(dir.path(), &["decode", "photo.ljpg", "--max-pixels", "100", "-o", "x"], 6);
     assert!(stderr.contains("pixels is 3072, at most 100"), "{stderr}");
     // A limit is no reason to lose a JPEG file.
-    expect(dir.path(), &["encode", "photo.jpg", "--max-pixels", "100", "-o", "stored.ljpg"], 0);
+    expect(dir.path(), &["encode", "photo.jpg", "--max-pixels", "100", "--store", "-o", "stored.ljpg"], 0);
     assert!(!dir.path().join("x").exists());
 }
 
@@ -312,8 +336,9 @@ fn one_failure_does_not_stop_the_others() {
     let dir = folder();
     write(dir.path(), "a.txt", b"text");
     write(dir.path(), "b.jpg", &photo());
-    let (stdout, stderr) = expect(dir.path(), &["encode", "a.txt", "b.jpg"], 4);
+    let (stdout, stderr) = expect(dir.path(), &["encode", "-v", "a.txt", "b.jpg"], 4);
     assert!(stderr.starts_with("lmcodec: a.txt: not an image") && stdout.starts_with("b.jpg -> b.ljpg"));
+    assert!(stderr.contains("1 file encoded, ") && stderr.contains(" 1 failed, "), "{stderr}");
 }
 
 #[test]
@@ -343,16 +368,6 @@ fn inspect_describes() {
         assert!(stdout.contains(text), "{text}: {stdout}");
     }
     expect(dir.path(), &["inspect", "photo.jpg"], 4);
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_error() {
-    let dir = folder();
-    write(dir.path(), "photo.jpg", &photo());
-    let mut child =
-        lmcodec(dir.path()).args(["encode", "photo.jpg", "-o", "-"]).stdout(Stdio::piped()).spawn().expect("starts");
-    drop(child.stdout.take());
-    assert!(child.wait().expect("ends").success());
 }
 
 #[cfg(not(feature = "finetune"))]

@@ -36,7 +36,7 @@ fn files_of_three_kinds_get_their_names_back() {
         assert!(run.status.success(), "{}", text(&run.stderr));
         assert!(fs::read(path(name)).expect(name) == bytes, "{name}");
     }
-    let run = lmcodec(folder.path(), &["encode", "-r", ".", "--rvq", "--tensor", "all", "-f", "--always-model"]);
+    let run = lmcodec(folder.path(), &["encode", "-rv", ".", "--rvq", "--tensor", "all", "-f", "--always-model"]);
     assert_eq!(text(&run.stdout).lines().count(), 3, "{}", text(&run.stderr));
     let run = lmcodec(folder.path(), &["inspect", "b.lrvq"]);
     assert!(text(&run.stdout).contains("the first of array 2"), "{}", text(&run.stdout));

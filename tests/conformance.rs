@@ -45,6 +45,7 @@ fn golden_files_are_written_alike_by_every_build() {
         let about = about.jpeg.expect("a JPEG file");
         // The first golden files are of the default model, unrefined.
         let (effort, model) = effort.map_or((Effort::Fast, default_model()), |effort| (effort, effort.model()));
+        let model = model.expect("whole");
         if about.model_sha256_prefix == model.id().to_string() {
             let options = options.clone().effort(effort).model(model);
             assert!(encode(&original, &options).expect("encodes").bytes == golden, "{name} differs");

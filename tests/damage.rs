@@ -154,6 +154,7 @@ fn promising(width: u16, height: u16, original_length: u64, payloads: usize) -> 
     let header = Header {
         original_length,
         original_checksum: Checksum([0; 8]),
+        attributes: lmcodec::FileAttributes::default(),
         content: Content::Jpeg(content),
         payloads: vec![Payload::of(&[]); payloads],
     };

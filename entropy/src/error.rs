@@ -35,6 +35,9 @@ pub enum ModelError {
         /// The values that are allowed, in words.
         allowed: &'static str,
     },
+    /// A model that is part of this program is not what it was when the program was built.
+    #[error("the model in this program is damaged ({0}): install the program anew")]
+    Damaged(String),
     /// The file has no blocks of its own and the model that it names is not at hand.
     #[error("the file needs the backbone with SHA-256 {sha256}, which is neither embedded nor given")]
     MissingBackbone {

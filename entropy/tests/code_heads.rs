@@ -226,9 +226,9 @@ fn blocks_come_from_the_model_that_is_named() {
     let found = CodeHeads::from_bytes(&random_heads(&other, 1), &[&backbone]);
     assert!(matches!(found, Err(ModelError::ConfigRange { field: "layers", .. })));
 
-    let e = default_model().get().config();
+    let e = default_model().get().expect("loads").config();
     let embedded = CodeHeadsConfig {
-        backbone_sha256: Some(FileHash(default_model().get().sha256()).to_string()),
+        backbone_sha256: Some(FileHash(default_model().get().expect("loads").sha256()).to_string()),
         d_model: e.d_model,
         layers: e.layers,
         heads: e.heads,

@@ -1,15 +1,18 @@
 //! A file under a temporary name, until it is whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 use crate::operation::operation;
 use crate::sync_folder_of;
 
 const PREFIX: &str = ".lmcodec-";
 const SUFFIX: &str = ".tmp";
+/// Where files cannot be locked, one that was not written to for so long belongs to nobody.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is being written beside its target. Dropped without [`replace`](Self::replace) or
 /// [`create`](Self::create), it is removed.
@@ -21,11 +24,28 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// A new, empty file in the folder of `target`. Its name is short, whatever the target's, and hidden.
+    /// A new, empty file in the folder of `target`. Its name is short, whatever the target's, and hidden. While it is being
+    /// written it is locked, which tells [`sweep`] that it is in use.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn beside(target: &Path) -> io::Result<Self> {
+        Self::with(target, OpenOptions::new().write(true).create_new(true))
+    }
+
+    /// As [`beside`](Self::beside), for a file that nobody but its owner may open until it gets a mode of its own (on Unix).
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn private_beside(target: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self::with(target, &options)
+    }
+
+    fn with(target: &Path, options: &OpenOptions) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         // Tells processes apart that write into one folder; `create_new` decides where it does not.
         let process = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
@@ -33,7 +53,9 @@ impl Staged {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let temporary = target.with_file_name(format!("{PREFIX}{process:x}-{number:x}{SUFFIX}"));
             operation()?;
-            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            match options.open(&temporary) {
+                // A sweep between creation and lock has taken the name away: once more.
+                Ok(file) if file.lock().is_ok() && !temporary.exists() => {}
                 Ok(file) => return Ok(Self { target: target.into(), temporary, file }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -105,19 +127,63 @@ impl Drop for Staged {
     }
 }
 
-/// Removes what killed processes left half-written in a folder. For folders that only one process writes into.
+/// Removes what killed processes left half-written in a folder, and nothing that is being written. Returns how many files that
+/// were.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn sweep(folder: &Path) -> io::Result<()> {
+pub fn sweep(folder: &Path) -> io::Result<usize> {
+    let mut removed = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            operation()?;
-            fs::remove_file(entry.path())?;
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) && entry.file_type()?.is_file() {
+            // The lock is held until the file is gone.
+            let Ok(file) = File::open(entry.path()) else { continue };
+            let free = match file.try_lock() {
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(_)) => is_abandoned(&file),
+            };
+            if free {
+                operation()?;
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
         }
     }
-    Ok(())
+    Ok(removed)
+}
+
+fn is_abandoned(file: &File) -> bool {
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > ABANDONED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_takes_what_the_dead_left_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("target");
+        let mut living = Staged::private_beside(&target).expect("creates");
+        living.write_all(b"whole").expect("writes");
+        for name in [".lmcodec-1-0.tmp", ".lmcodec-photo.jpg", "a.tmp"] {
+            fs::write(folder.path().join(name), b"left").expect("writes");
+        }
+        assert_eq!(sweep(folder.path()).expect("sweeps"), 1);
+        assert!(!folder.path().join(".lmcodec-1-0.tmp").exists());
+        living.create().expect("is there still");
+        assert_eq!(fs::read(&target).expect("reads"), b"whole");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(target.metadata().expect("is there").permissions().mode() & 0o7777, 0o600);
+        }
+        assert_eq!(sweep(folder.path()).expect("sweeps"), 0);
+        assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 3);
+    }
 }

@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     let header = Header {
         original_length: 1000,
         original_checksum: Checksum([0; 8]),
+        attributes: lmcodec::FileAttributes::default(),
         content: Content::Jpeg(lmcodec::container::JpegContent {
             model: synthetic::model().id(),
             estimation: lmcodec::Estimation::Secondary,

@@ -1,24 +1,23 @@
-//! Working on several files at once: workers, reports in the order of the inputs, one progress bar.
+//! Working on several files at once: workers, reports in the order of the inputs, the totals.
 //!
 //! A worker a thread takes files from a common list; the segments of all files run in one rayon pool, so that many small
-//! files and one large file both use every core, and memory holds no more files than there are threads.
+//! files and one large file both use every core, and memory holds no more files than there are workers.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::sync::Mutex;
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lmcodec::Progress;
+use serde_json::json;
 
+use super::Coding;
 use super::exit::{Exit, Failure};
-use super::{Coding, stdout_failure};
-
-/// Shorter runs show no bar.
-const QUIET: Duration = Duration::from_secs(1);
-/// Steps of the bar for each file.
-const STEPS: u64 = 1000;
+use super::files::{Inputs, PassedOver, Source};
+use super::progress::ProgressLine;
+use super::terminal::{put_path, say, shown};
+use super::totals::{Tally, Totals};
 
 /// What to print about a file that worked.
 #[derive(Debug, Default)]
@@ -29,6 +28,12 @@ pub(crate) struct Report {
     pub(crate) notes: Vec<String>,
     /// Something was reported that is no success after all.
     pub(crate) exit: Option<Exit>,
+    /// For the totals.
+    pub(crate) tally: Option<Tally>,
+    /// Further names that the result was given.
+    pub(crate) links: u64,
+    /// Whether the input was deleted.
+    pub(crate) removed: bool,
 }
 
 /// How a batch is run and reported.
@@ -36,146 +41,179 @@ pub(crate) struct Batch<'a> {
     pub(crate) coding: &'a Coding,
     /// Standard output carries data, so reports go to standard error.
     pub(crate) data_on_stdout: bool,
-    /// What the bar says.
-    pub(crate) verb: &'static str,
+    /// What the line says while it runs ("encoding"), and the last line ("encoded").
+    pub(crate) words: (&'static str, &'static str),
+    /// The reports are what the command is for: they are printed whatever their number, and whoever stops reading has enough.
+    pub(crate) reports: bool,
+    /// There may be many files: only the totals are told, unless more is asked for.
+    pub(crate) many: bool,
+    pub(crate) passed_over: PassedOver,
 }
 
-impl Batch<'_> {
-    /// `work` on every item, reporting in order. The exit code is that of the first failure.
-    pub(crate) fn run<T: Sync>(
+/// An item of a batch.
+pub(crate) trait Item: Sync {
+    fn source(&self) -> &Source;
+    /// Bytes, as far as they are known.
+    fn bytes(&self) -> u64;
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(coding: &'a Coding, words: (&'static str, &'static str), inputs: &Inputs) -> Self {
+        let many = inputs.folder || inputs.found.len() > 1;
+        Self { coding, data_on_stdout: false, words, reports: false, many, passed_over: inputs.passed_over }
+    }
+
+    /// For commands whose reports are what they are for.
+    pub(crate) fn reporting(self) -> Self {
+        Self { reports: true, ..self }
+    }
+
+    /// `work` on every item, reporting in order; then what `inputs` could not be read. The exit code is that of the first
+    /// failure. Whatever happens to one file, its report or the readers of the reports, the others are worked on.
+    pub(crate) fn run<T: Item>(
         &self,
         items: &[T],
-        name: impl Fn(&T) -> String + Sync,
+        inputs: &Inputs,
+        pixels: impl Fn(&T) -> Option<u64> + Sync,
         work: impl Fn(&T, Progress) -> Result<Report, Failure> + Sync,
-    ) -> Result<Exit, Failure> {
+    ) -> Exit {
+        let start = Instant::now();
         let threads = self.coding.thread_count();
         // Fails only if the pool exists already, and then it serves as well. Where there are no threads (WebAssembly) rayon
         // works in this one, unless a pool is asked for.
         if cfg!(not(target_family = "wasm")) {
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         }
-        let bar = Bar::new(items.len(), self.verb);
-        let printer = Mutex::new(Printer { waiting: BTreeMap::new(), next: 0, exit: Exit::Success, failure: None });
+        let line = ProgressLine::new(self.words.0, items.iter().map(Item::bytes), self.coding.quiet);
+        let printer = Mutex::new(Printer::default());
         let next = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
         let worker = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(index) else { return };
-                let result = work(item, bar.progress_of(index));
-                bar.set(index, STEPS);
-                let Ok(mut printer) = printer.lock() else { return };
-                printer.waiting.insert(index, (name(item), result));
-                bar.line.suspend(|| printer.print(self));
-                if printer.failure.is_some() {
-                    return;
-                }
+                // A fault in one file's code is that file's failure.
+                let work = || work(item, line.of_file(index, item.source().to_string()));
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+                    .unwrap_or_else(|_| Err(Failure::new(Exit::Failure, "a fault of this program; please report it")));
+                let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
+                printer.waiting.insert(index, (shown(item.source().path()), item.source().clone(), result));
+                line.above(|| printer.print(self));
+                line.finish_file(index, &printer.totals);
+                done.fetch_add(1, Ordering::Relaxed);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..threads.min(items.len()) {
+            // What the time left is told by.
+            if line.is_seen() && cfg!(not(target_family = "wasm")) {
+                scope.spawn(|| {
+                    for (index, item) in items.iter().enumerate() {
+                        if done.load(Ordering::Relaxed) == items.len() {
+                            return;
+                        }
+                        if let Some(pixels) = pixels(item) {
+                            line.set_pixels(index, pixels);
+                        }
+                    }
+                });
+            }
+            for _ in 1..self.coding.jobs(threads).min(items.len()) {
                 scope.spawn(worker);
             }
             worker();
         });
-        bar.line.finish_and_clear();
-        let Ok(printer) = printer.into_inner() else {
-            return Err(Failure::new(Exit::Failure, "a worker thread failed"));
-        };
-        printer.failure.map_or(Ok(printer.exit), Err)
+        line.clear();
+        let mut printer = printer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (folder, failure) in &inputs.unread {
+            printer.fail(self, &shown(folder), &Source::File(folder.clone()), failure);
+        }
+        if self.many {
+            let time = start.elapsed();
+            if self.coding.json {
+                printer.put(self, &format!("{}\n", printer.totals.json(self.passed_over, time)));
+            } else if !self.coding.quiet {
+                say(&format!("lmcodec: {}", printer.totals.line(self.words.1, self.passed_over, time)));
+            }
+        }
+        printer.end(self)
+    }
+
+    /// Whether the text of each file is printed.
+    fn tells_each(&self) -> bool {
+        let coding = self.coding;
+        coding.json || coding.verbose || self.reports || !(self.many || coding.quiet || self.data_on_stdout)
     }
 }
 
 /// Prints results in the order of the inputs.
+#[derive(Default)]
 struct Printer {
-    waiting: BTreeMap<usize, (String, Result<Report, Failure>)>,
+    waiting: BTreeMap<usize, (String, Source, Result<Report, Failure>)>,
     next: usize,
-    exit: Exit,
-    /// Standard output is gone: stop.
-    failure: Option<Failure>,
+    exit: Option<Exit>,
+    totals: Totals,
+    /// Standard output took no more reports.
+    lost: Option<io::Error>,
 }
 
 impl Printer {
     fn print(&mut self, batch: &Batch<'_>) {
-        while let Some((name, result)) = self.waiting.remove(&self.next) {
+        while let Some((name, source, result)) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let written = match result {
+            match result {
                 Ok(report) => {
-                    report.notes.iter().for_each(|note| eprintln!("lmcodec: {name}: {note}"));
+                    if !batch.coding.quiet {
+                        report.notes.iter().for_each(|note| say(&format!("lmcodec: {name}: {note}")));
+                    }
                     self.note(report.exit);
-                    put(&report.text, batch.data_on_stdout)
-                }
-                Err(failure) if failure.broken_pipe => {
-                    self.failure = Some(failure);
-                    return;
-                }
-                Err(failure) => {
-                    eprintln!("lmcodec: {name}: {}", failure.message);
-                    self.note(Some(failure.exit));
-                    if batch.coding.json {
-                        let line = serde_json::json!({
-                            "input": name, "error": failure.message, "exit_code": failure.exit as u8,
-                        });
-                        put(&format!("{line}\n"), batch.data_on_stdout)
-                    } else {
-                        Ok(())
+                    if let Some(tally) = report.tally {
+                        self.totals.add(tally);
+                    }
+                    self.totals.links += report.links;
+                    self.totals.removed += u64::from(report.removed);
+                    if batch.tells_each() {
+                        self.put(batch, &report.text);
                     }
                 }
-            };
-            if let Err(error) = written {
-                self.failure = Some(stdout_failure(&error));
-                return;
+                Err(failure) => self.fail(batch, &name, &source, &failure),
             }
         }
     }
 
+    fn fail(&mut self, batch: &Batch<'_>, name: &str, source: &Source, failure: &Failure) {
+        say(&format!("lmcodec: {name}: {}", failure.message));
+        self.note(Some(failure.exit));
+        (self.totals.files, self.totals.failed) = (self.totals.files + 1, self.totals.failed + 1);
+        if batch.coding.json {
+            let mut line = json!({ "error": failure.message, "exit_code": failure.exit as u8 });
+            put_path(&mut line, "input", source.path());
+            self.put(batch, &format!("{line}\n"));
+        }
+    }
+
     fn note(&mut self, exit: Option<Exit>) {
-        if self.exit == Exit::Success {
-            self.exit = exit.unwrap_or(Exit::Success);
+        self.exit = self.exit.or(exit);
+    }
+
+    fn put(&mut self, batch: &Batch<'_>, text: &str) {
+        if batch.data_on_stdout {
+            let _ = io::stderr().write_all(text.as_bytes());
+        } else if self.lost.is_none() {
+            let mut stdout = io::stdout().lock();
+            self.lost = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err();
         }
     }
-}
 
-fn put(text: &str, to_stderr: bool) -> io::Result<()> {
-    if to_stderr {
-        return io::stderr().write_all(text.as_bytes());
-    }
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
-}
-
-/// One bar for all files: hidden at first, and always where standard error is no terminal.
-#[derive(Clone)]
-struct Bar {
-    line: ProgressBar,
-    done: std::sync::Arc<Vec<std::sync::atomic::AtomicU64>>,
-    start: Instant,
-}
-
-impl Bar {
-    fn new(files: usize, verb: &'static str) -> Self {
-        let line = ProgressBar::with_draw_target(Some(files as u64 * STEPS), ProgressDrawTarget::stderr());
-        let template = "{msg} {bar:40} {percent:>3} % [{elapsed} < {eta}]";
-        line.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        if files > 1 {
-            line.set_message(format!("{verb} {files} files"));
-        } else {
-            line.set_message(verb);
-        }
-        let done = (0..files).map(|_| Default::default()).collect::<Vec<_>>();
-        Self { line, done: done.into(), start: Instant::now() }
-    }
-
-    fn progress_of(&self, index: usize) -> Progress {
-        let bar = self.clone();
-        Progress::new(move |fraction| bar.set(index, (fraction * STEPS as f64) as u64))
-    }
-
-    fn set(&self, index: usize, steps: u64) {
-        self.done[index].store(steps.min(STEPS), Ordering::Relaxed);
-        // Drawing starts with the first update that the line gets.
-        if self.start.elapsed() > QUIET {
-            self.line.set_position(self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum());
+    fn end(self, batch: &Batch<'_>) -> Exit {
+        let exit = self.exit.unwrap_or(Exit::Success);
+        match self.lost {
+            // Who reads only the first lines of what a command has to tell has got them.
+            Some(error) if batch.reports && error.kind() == ErrorKind::BrokenPipe => exit,
+            Some(error) => {
+                say(&format!("lmcodec: standard output: {error}; all files were worked on, some reports are lost"));
+                if exit == Exit::Success { Exit::Io } else { exit }
+            }
+            None => exit,
         }
     }
 }

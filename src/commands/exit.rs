@@ -27,10 +27,10 @@ pub(crate) enum Exit {
 /// The table for `--help`.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-  0  success (a broken pipe is no error)
+  0  success; also where a file is kept as it is, or done before
   1  a failure without a code of its own
   2  usage: the command line asks for something impossible
-  3  input/output: a file cannot be read or written, or exists already (--force)
+  3  input/output: a file cannot be read or written, or exists already and is of another (--force)
   4  a file is damaged, malformed, or no image
   5  another format version, or a model that is not at hand
   6  a size beyond the limits (--max-pixels)
@@ -60,7 +60,7 @@ impl From<&Error> for Exit {
             | Error::Arrangement { .. }
             | Error::Model { .. } => Self::Unsupported,
             Error::Limit { .. } => Self::Limit,
-            Error::InvalidOption(_) => Self::Usage,
+            Error::InvalidOption(_) | Error::Lossy { .. } => Self::Usage,
             Error::Mismatch { .. } => Self::Mismatch,
             _ => Self::Failure,
         }

@@ -16,8 +16,8 @@ use sha2::Sha256;
 use sha2::digest::Output;
 
 use super::exit::{Exit, Failure};
-use super::files::Target;
 use super::output;
+use super::output::Target;
 use super::train::fault;
 
 /// Round a pretrained Llama and a head set to integer files.

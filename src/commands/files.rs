@@ -1,12 +1,16 @@
-//! From the command line to pairs of input and output: several files, folders, `-`, `-o`.
+//! From the command line to a list of inputs: several files, folders, `-`; what is passed over in folders.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use super::exit::{Exit, Failure};
+use super::terminal::shown;
 
 /// Where bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,41 +19,34 @@ pub(crate) enum Source {
     File(PathBuf),
 }
 
-/// Where bytes go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    Stdout,
-    File(PathBuf),
-}
-
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdin => f.write_str("-"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("-"),
-            Self::File(path) => path.display().fmt(f),
-        }
+        f.write_str(&shown(self.path()))
     }
 }
 
 impl Source {
-    /// All bytes; more than `most` is a limit error, found before they are read.
-    pub(crate) fn read(&self, most: u64) -> Result<Vec<u8>, Failure> {
+    /// The path, `-` for standard input.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Stdin => Path::new("-"),
+            Self::File(path) => path,
+        }
+    }
+
+    /// All bytes, and what the file system said of the file before they were read. More than `most` is a limit error, found
+    /// before they are read.
+    pub(crate) fn read(&self, most: u64) -> Result<(Vec<u8>, Option<Metadata>), Failure> {
         let fault = |error: io::Error| Failure::new(Exit::Io, error.to_string());
         let too_long = |found: String| {
             Failure::new(Exit::Limit, format!("limit exceeded: {found} bytes of input, at most {most} is allowed"))
         };
         let mut bytes = Vec::new();
-        match self {
-            Self::Stdin => io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?,
+        let metadata = match self {
+            Self::Stdin => {
+                io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
+                None
+            }
             Self::File(path) => {
                 let file = fs::File::open(path).map_err(fault)?;
                 let metadata = file.metadata().map_err(fault)?;
@@ -60,10 +57,11 @@ impl Source {
                     return Err(too_long(metadata.len().to_string()));
                 }
                 bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
-                file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?
+                file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
+                Some(metadata)
             }
         };
-        if bytes.len() as u64 > most { Err(too_long(format!("more than {most}"))) } else { Ok(bytes) }
+        if bytes.len() as u64 > most { Err(too_long(format!("more than {most}"))) } else { Ok((bytes, metadata)) }
     }
 
     /// The lower-case extension of the file name.
@@ -75,103 +73,139 @@ impl Source {
     }
 }
 
+/// Which files of a folder are meant.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Go through folders and their subfolders
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// In folders, leave out files and folders whose name or path below the folder matches; may be repeated
+    #[arg(long, value_name = "GLOB", value_parser = pattern)]
+    exclude: Vec<glob::Pattern>,
+    /// In folders, also take hidden files and folders and what NAS systems keep of their own (@eaDir, #recycle)
+    #[arg(long)]
+    hidden: bool,
+}
+
+fn pattern(text: &str) -> Result<glob::Pattern, String> {
+    glob::Pattern::new(text).map_err(|error| error.to_string())
+}
+
+/// What NAS systems keep of their own: thumbnails, indices, what was deleted.
+const CLUTTER: [&str; 6] = ["@eaDir", "@Recycle", "@tmp", "#recycle", "#snapshot", "lost+found"];
+
 /// An input, and its path below the folder that was named on the command line (or its file name).
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) source: Source,
-    relative: PathBuf,
-    /// Whether it was found in a folder, not named itself.
-    in_folder: bool,
+    pub(crate) relative: PathBuf,
+    /// Bytes, as far as they are known.
+    pub(crate) bytes: u64,
+    /// Further names of the same file (hard links) in the same search.
+    pub(crate) links: Vec<Found>,
 }
 
-/// The inputs that a command line names. Folders are searched for the `extensions`, which are lower-case.
-pub(crate) fn find(inputs: &[PathBuf], recursive: bool, extensions: &[&str]) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
-    for input in inputs {
-        if input.as_os_str() == "-" {
-            if inputs.len() > 1 {
-                return Err(Failure::new(Exit::Usage, "- (standard input) must be the only input"));
+/// What a command line names.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    pub(crate) found: Vec<Found>,
+    /// Whether a folder was named: there may be many, or none.
+    pub(crate) folder: bool,
+    pub(crate) passed_over: PassedOver,
+    /// Folders that could not be read, and why.
+    pub(crate) unread: Vec<(PathBuf, Failure)>,
+    /// First name of every file that has several, by device, number and extension (what comes back has the extension that the
+    /// coded file states): position in `found`.
+    first_names: HashMap<(u64, u64, Option<OsString>), usize>,
+}
+
+/// Files and folders that a search has not gone into.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PassedOver {
+    /// Hidden ones, and NAS clutter.
+    pub(crate) hidden: u64,
+    /// Symbolic links.
+    pub(crate) links: u64,
+    /// Those of `--exclude`.
+    pub(crate) excluded: u64,
+}
+
+impl Selection {
+    /// The inputs that a command line names. Folders are searched for the `extensions`, which are lower-case.
+    pub(crate) fn find(&self, inputs: &[PathBuf], extensions: &[&str]) -> Result<Inputs, Failure> {
+        let mut all = Inputs::default();
+        for input in inputs {
+            if input.as_os_str() == "-" {
+                if inputs.len() > 1 {
+                    return Err(Failure::new(Exit::Usage, "- (standard input) must be the only input"));
+                }
+                let relative = PathBuf::new();
+                all.found.push(Found { source: Source::Stdin, relative, bytes: 0, links: Vec::new() });
+            } else if self.recursive && input.is_dir() {
+                all.folder = true;
+                self.search(input, input, extensions, &mut all);
+            } else {
+                let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
+                let bytes = fs::metadata(input).map_or(0, |metadata| metadata.len());
+                all.found.push(Found { source: Source::File(input.clone()), relative, bytes, links: Vec::new() });
             }
-            found.push(Found { source: Source::Stdin, relative: PathBuf::new(), in_folder: false });
-        } else if input.is_dir() && recursive {
-            let before = found.len();
-            search(input, input, extensions, &mut found)?;
-            if found.len() == before {
-                let list = extensions.join(", .");
-                return Err(Failure::new(Exit::Usage, format!("{}: no files named .{list} below it", input.display())));
-            }
-        } else {
-            let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
-            found.push(Found { source: Source::File(input.clone()), relative, in_folder: false });
         }
+        Ok(all)
     }
-    Ok(found)
-}
 
-/// Links to folders are not followed, so that the search ends.
-fn search(root: &Path, folder: &Path, extensions: &[&str], found: &mut Vec<Found>) -> Result<(), Failure> {
-    let fault = |error: io::Error| Failure::new(Exit::Io, format!("{}: {error}", folder.display()));
-    let mut entries = fs::read_dir(folder).map_err(fault)?.collect::<Result<Vec<_>, _>>().map_err(fault)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let kind = entry.file_type().map_err(fault)?;
-        if kind.is_dir() {
-            search(root, &path, extensions, found)?;
-            continue;
-        }
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        if path.is_file() && extension.is_some_and(|extension| extensions.contains(&extension.as_str())) {
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
-            found.push(Found { source: Source::File(path), relative, in_folder: true });
-        }
-    }
-    Ok(())
-}
-
-/// One file to work on.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) source: Source,
-    pub(crate) target: Target,
-}
-
-/// The output of every input: beside it, under the name that `rename` gives; or where `-o` says, which is a folder if it is
-/// one, ends in a separator, or has to hold several files.
-pub(crate) fn targets(
-    found: Vec<Found>,
-    output: Option<&Path>,
-    rename: impl Fn(&Path) -> PathBuf,
-) -> Result<Vec<Job>, Failure> {
-    let several = found.len() > 1 || found.iter().any(|found| found.in_folder);
-    let folder = output.filter(|output| {
-        several || output.is_dir() || output.as_os_str().as_encoded_bytes().last().is_some_and(|&b| b == b'/')
-    });
-    if several && output.is_some_and(|output| output.as_os_str() == "-" || output.is_file()) {
-        return Err(Failure::new(Exit::Usage, "several inputs need a folder as --output"));
-    }
-    let mut taken: HashMap<PathBuf, Source> = HashMap::new();
-    let mut jobs = Vec::with_capacity(found.len());
-    for Found { source, relative, .. } in found {
-        let target = match (&source, output, folder) {
-            (_, Some(output), _) if output.as_os_str() == "-" => Target::Stdout,
-            (Source::Stdin, _, Some(_)) => {
-                return Err(Failure::new(Exit::Usage, "standard input needs a file name or - as --output"));
-            }
-            (Source::File(_), _, Some(folder)) => Target::File(folder.join(rename(&relative))),
-            (_, Some(output), None) => Target::File(output.into()),
-            (Source::Stdin, None, None) => Target::Stdout,
-            (Source::File(path), None, None) => Target::File(rename(path)),
+    /// Whatever cannot be read is noted, and the search goes on.
+    fn search(&self, root: &Path, folder: &Path, extensions: &[&str], all: &mut Inputs) {
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return all.unread.push((folder.into(), Failure::new(Exit::Io, error.to_string()))),
         };
-        if let Target::File(path) = &target
-            && let Some(other) = taken.insert(path.clone(), source.clone())
-        {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{other} and {source} would both become {target}; name them one at a time with -o"),
-            ));
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name());
+            let relative = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
+            let Ok(kind) = entry.file_type() else { continue };
+            let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+            let fits = extension.is_some_and(|extension| extensions.contains(&extension.as_str()));
+            if !kind.is_dir() && !fits {
+                continue;
+            }
+            let text = name.to_string_lossy();
+            if !self.hidden && (text.starts_with('.') || CLUTTER.contains(&&*text)) {
+                all.passed_over.hidden += 1;
+            } else if self.exclude.iter().any(|glob| glob.matches(&text) || glob.matches_path(&relative)) {
+                all.passed_over.excluded += 1;
+            } else if kind.is_symlink() {
+                all.passed_over.links += 1;
+            } else if kind.is_dir() {
+                self.search(root, &path, extensions, all);
+            } else if kind.is_file() {
+                all.add(path, relative, entry.metadata().ok().as_ref());
+            }
         }
-        jobs.push(Job { source, target });
     }
-    Ok(jobs)
+}
+
+impl Inputs {
+    /// A file of a folder: a name of its own, or a further name of one that is there already.
+    fn add(&mut self, path: PathBuf, relative: PathBuf, metadata: Option<&Metadata>) {
+        let bytes = metadata.map_or(0, Metadata::len);
+        let found = Found { source: Source::File(path), relative, bytes, links: Vec::new() };
+        #[cfg(unix)]
+        if let Some(metadata) = metadata
+            && std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+        {
+            use std::os::unix::fs::MetadataExt;
+            let extension = found.relative.extension().map(ToOwned::to_owned);
+            match self.first_names.entry((metadata.dev(), metadata.ino(), extension)) {
+                std::collections::hash_map::Entry::Occupied(first) => {
+                    return self.found[*first.get()].links.push(found);
+                }
+                std::collections::hash_map::Entry::Vacant(none) => {
+                    none.insert(self.found.len());
+                }
+            }
+        }
+        self.found.push(found);
+    }
 }

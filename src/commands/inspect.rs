@@ -9,15 +9,19 @@ use serde_json::json;
 
 use super::batch::{Batch, Report};
 use super::exit::{Exit, Failure};
-use super::files::{Found, find};
+use super::files::{Found, Inputs, Selection};
+use super::names::CODED_EXTENSIONS;
+use super::terminal::put_path;
 use super::{Coding, Models};
 
 /// Print what files say about themselves: model, image, segments, where the bytes are. Decodes nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// Files, or - for standard input
+    /// Files, folders with --recursive, or - for standard input
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     models: Models,
     #[command(flatten)]
@@ -26,18 +30,19 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let found = find(&self.inputs, false, &[])?;
+        let inputs = self.selection.find(&self.inputs, &CODED_EXTENSIONS)?;
         let options = self.coding.decode_options(self.models.registry()?);
-        let batch = Batch { coding: &self.coding, data_on_stdout: false, verb: "inspecting" };
-        batch.run(&found, |found| found.source.to_string(), |found, _| self.one(found, &options))
+        let batch = Batch::new(&self.coding, ("inspecting", "inspected"), &Inputs::default()).reporting();
+        Ok(batch.run(&inputs.found, &inputs, |_| None, |found, _| self.one(found, &options)))
     }
 
     fn one(&self, found: &Found, options: &DecodeOptions) -> Result<Report, Failure> {
-        let bytes = found.source.read(options.limits.max_coded_bytes())?;
+        let bytes = found.source.read(options.limits.max_coded_bytes())?.0;
         let inspection = inspect(&bytes, options)?;
         let name = found.source.to_string();
         let text = if self.coding.json {
-            let mut line = json!({ "input": name });
+            let mut line = json!({});
+            put_path(&mut line, "input", found.source.path());
             if let (Some(line), Ok(serde_json::Value::Object(fields))) =
                 (line.as_object_mut(), serde_json::to_value(&inspection))
             {

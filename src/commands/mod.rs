@@ -2,12 +2,14 @@
 
 mod batch;
 mod codes;
+mod completions;
 #[cfg(feature = "datasets")]
 mod datasets;
 mod decode;
 mod encode;
 #[cfg(feature = "eval")]
 mod eval;
+mod existing;
 mod exit;
 #[cfg(feature = "finetune")]
 mod export;
@@ -15,15 +17,22 @@ mod files;
 #[cfg(feature = "finetune")]
 mod finetune;
 mod inspect;
+mod list;
+mod metadata;
 #[cfg(not(all(feature = "datasets", feature = "eval", feature = "fid", feature = "finetune")))]
 mod missing;
 mod models;
+mod names;
 mod output;
+mod preserve;
+mod progress;
+mod remove;
+mod terminal;
+mod totals;
 #[cfg(feature = "finetune")]
 mod train;
 mod verify;
 
-use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -44,9 +53,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Encode(encode::Encode),
+    #[command(short_flag = 'd')]
     Decode(decode::Decode),
+    #[command(short_flag = 't', visible_alias = "test")]
     Verify(verify::Verify),
+    #[command(short_flag = 'l')]
+    List(list::List),
     Inspect(inspect::Inspect),
+    Metadata(metadata::MetadataCommand),
+    Thumbnail(metadata::Thumbnail),
     Models(models::ModelsCommand),
     #[cfg(feature = "finetune")]
     Train(train::Train),
@@ -73,6 +88,8 @@ enum Command {
     /// Measure codecs, compare reports (not in this build: feature `eval`)
     #[cfg(not(feature = "eval"))]
     Eval(missing::Missing),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 /// Runs a subcommand. A reader that has gone away is no error.
@@ -81,7 +98,12 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Encode(encode) => encode.run(),
         Command::Decode(decode) => decode.run(),
         Command::Verify(verify) => verify.run(),
+        Command::List(list) => list.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Metadata(metadata) => metadata.run(),
+        Command::Thumbnail(thumbnail) => thumbnail.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Models(models) => models.run(),
         #[cfg(feature = "finetune")]
         Command::Train(train) => train.run(),
@@ -108,24 +130,30 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Ok(exit) => exit,
         Err(failure) if failure.broken_pipe => Exit::Success,
         Err(failure) => {
-            eprintln!("lmcodec: {}", failure.message);
+            terminal::say(&format!("lmcodec: {}", failure.message));
             failure.exit
         }
     }
 }
 
-/// What lmcodec files are called; in folders these are decoded and verified.
-const CODED_EXTENSIONS: [&str; 3] = ["ljpg", "lvq", "lrvq"];
-
 /// Options of every subcommand that codes.
 #[derive(Debug, Args)]
 struct Coding {
-    /// Threads [default: one a core, and never more]; they change no bit of any result
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-    /// Print one JSON object a file, one a line
+    /// Threads, 0 for one a core, which are also the most; they change no bit of any result
+    #[arg(short = 'T', long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Files that are worked on side by side, at most [default: as many as threads]; each takes memory of its own
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Print one JSON object a file, one a line, and one of the totals after several
     #[arg(long)]
     json: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print a line a file also where there are many
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
     /// Largest image that is accepted, in pixels
     #[arg(long, value_name = "N", default_value_t = Limits::default().jpeg.max_pixels)]
     max_pixels: u64,
@@ -138,13 +166,18 @@ impl Coding {
     /// Threads that work side by side: as many as asked for, at most as many as run at once here.
     fn thread_count(&self) -> usize {
         let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.map_or(all, |threads| threads.min(all)).get()
+        NonZeroUsize::new(self.threads).map_or(all, |threads| threads.min(all)).get()
+    }
+
+    /// Files that are worked on side by side.
+    fn jobs(&self, threads: usize) -> usize {
+        self.jobs.map_or(threads, |jobs| jobs.get().min(threads))
     }
 
     fn execution(&self) -> Execution {
         // Several files share one pool; see `batch`.
         let mut execution = Execution::new();
-        execution.threads = self.threads.filter(|threads| threads.get() == 1);
+        execution.threads = NonZeroUsize::new(self.threads).filter(|threads| threads.get() == 1);
         execution.kernel = self.kernel;
         execution
     }
@@ -190,6 +223,6 @@ fn stdout_failure(error: &std::io::Error) -> Failure {
     Failure {
         exit: Exit::Io,
         message: format!("standard output: {error}"),
-        broken_pipe: error.kind() == ErrorKind::BrokenPipe,
+        broken_pipe: error.kind() == std::io::ErrorKind::BrokenPipe,
     }
 }

@@ -15,8 +15,8 @@ use lmcodec_finetune::frame::train::train;
 use lmcodec_finetune::run::{Course, Observer, RunError, Unit};
 
 use super::exit::{Exit, Failure};
-use super::files::Target;
 use super::output;
+use super::output::Target;
 
 /// Train a model on a folder of photos, or heads for arrays of codes, and export it.
 #[derive(Debug, Args)]

@@ -12,13 +12,14 @@ use std::ops::Range;
 use lmcodec_entropy::segment::Estimation;
 use sha2::{Digest, Sha256};
 
+use crate::attributes::FileAttributes;
 use crate::error::Error;
 use crate::model_id::{ModelId, ModelReference};
 pub use crate::sniff::MAGIC;
 pub use codes::{CodeMedium, CodesContent, CodesModel};
 use lmcodec_codecs::varint::{put_varint, varint_length};
 use model::{model_length, put_model, read_model};
-use reader::{HeaderReader, length};
+pub(crate) use reader::{HeaderReader, length};
 
 /// The format version that this crate writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
@@ -30,6 +31,8 @@ const SEQUENCE_JPEG: u8 = 3;
 const VQ_CODES: u8 = 4;
 const RVQ_CODES: u8 = 5;
 const JPEG_REFINED: u8 = 6;
+/// Added to the content where attributes of the original follow.
+const WITH_ATTRIBUTES: u8 = 0x80;
 /// Least bytes of an entry of the segment table: a length of one byte, a CRC of four.
 const LEAST_ENTRY: usize = 5;
 
@@ -115,6 +118,8 @@ pub struct Header {
     pub original_length: u64,
     /// Checksum of the original.
     pub original_checksum: Checksum,
+    /// What a file system says of the original.
+    pub attributes: FileAttributes,
     /// What the payloads are.
     pub content: Content,
     /// The payloads in the order of the file; exactly one where the content is stored.
@@ -126,7 +131,7 @@ impl Header {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.push(VERSION);
-        out.push(match &self.content {
+        let kind = match &self.content {
             Content::Stored(Compressor::Raw) => STORED_RAW,
             Content::Stored(Compressor::Brotli) => STORED_BROTLI,
             Content::Jpeg(jpeg) => match jpeg.estimation {
@@ -138,9 +143,13 @@ impl Header {
                 CodeMedium::Vq { .. } => VQ_CODES,
                 CodeMedium::Rvq { .. } => RVQ_CODES,
             },
-        });
+        };
+        out.push(if self.attributes.is_empty() { kind } else { kind | WITH_ATTRIBUTES });
         put_varint(&mut out, self.original_length);
         out.extend_from_slice(&self.original_checksum.0);
+        if !self.attributes.is_empty() {
+            self.attributes.put(&mut out);
+        }
         if let Content::Jpeg(jpeg) = &self.content {
             out.extend_from_slice(&jpeg.model.0);
             put_varint(&mut out, jpeg.side.len() as u64);
@@ -176,8 +185,18 @@ impl Header {
             Content::Codes(codes) => (1 + codes.model.reference().map_or(0, model_length), codes.side.len()),
             Content::Stored(_) => (0, 0),
         };
+        let mut attributes = Vec::new();
+        if !self.attributes.is_empty() {
+            self.attributes.put(&mut attributes);
+        }
         // Version and content; checksum.
-        MAGIC.len() + 2 + varint_length(self.original_length) + 8 + model + varint_length(side as u64)
+        MAGIC.len()
+            + 2
+            + varint_length(self.original_length)
+            + 8
+            + attributes.len()
+            + model
+            + varint_length(side as u64)
     }
 
     /// Reads the header at the start of a file. Returns it and its length, which is the offset of the first payload.
@@ -202,6 +221,10 @@ impl Header {
         let [kind] = reader.array("the content")?;
         let original_length = reader.varint("the original length")?;
         let original_checksum = Checksum(reader.array("the original checksum")?);
+        let (attributes, kind) = match kind & WITH_ATTRIBUTES {
+            0 => (FileAttributes::default(), kind),
+            _ => (FileAttributes::read(&mut reader)?, kind & !WITH_ATTRIBUTES),
+        };
         let (content, count) = match kind {
             STORED_RAW => (Content::Stored(Compressor::Raw), 1),
             STORED_BROTLI => (Content::Stored(Compressor::Brotli), 1),
@@ -250,7 +273,7 @@ impl Header {
             let what = format!("the header's CRC is {found:08x}, the file says {stated:08x}: the header is damaged");
             return Err(Error::malformed(end, what));
         }
-        Ok((Self { original_length, original_checksum, content, payloads }, end + 4))
+        Ok((Self { original_length, original_checksum, attributes, content, payloads }, end + 4))
     }
 
     /// The byte ranges of the payloads in a file whose header has `header_length` bytes.
@@ -310,6 +333,7 @@ mod tests {
         Header {
             original_length: 1234,
             original_checksum: Checksum([7; 8]),
+            attributes: FileAttributes::default(),
             content: Content::Jpeg(JpegContent {
                 model: ModelId([9; 16]),
                 estimation: Estimation::Secondary,
@@ -326,6 +350,16 @@ mod tests {
         assert_eq!(bytes.len() - 3, 44);
         assert_eq!(Header::read(&bytes).expect("reads"), (small(), bytes.len()));
         assert_eq!(bytes[small().side_offset()..][..3], [1, 2, 3]);
+    }
+
+    #[test]
+    fn attributes_move_the_side_information() {
+        let mut header = small();
+        header.attributes.name = Some(b"IMG.JPG".to_vec());
+        let bytes = header.to_bytes();
+        assert_eq!(bytes.len(), small().to_bytes().len() + 10);
+        assert_eq!(bytes[header.side_offset()..][..3], [1, 2, 3]);
+        assert_eq!(Header::read(&bytes).expect("reads"), (header, bytes.len()));
     }
 
     #[test]
@@ -371,6 +405,7 @@ mod tests {
             kind in 0..7,
             (height, width, layers_first, named) in (1u64..1 << 40, 1u64..1 << 40, any::<bool>(), 0..3),
             vocabularies in proptest::collection::vec(1u32..=65_536, 1..9),
+            attributes in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20)),
         ) {
             let mut payloads: Vec<_> = payloads.into_iter().map(|(length, crc)| Payload { length, crc }).collect();
             let content = match kind {
@@ -402,7 +437,8 @@ mod tests {
             if kind < 2 {
                 payloads.truncate(1);
             }
-            let header = Header { original_length, original_checksum: Checksum(checksum), content, payloads };
+            let attributes = FileAttributes { name: attributes, ..FileAttributes::default() };
+            let header = Header { original_length, original_checksum: Checksum(checksum), attributes, content, payloads };
             let bytes = header.to_bytes();
             prop_assert_eq!(Header::read(&bytes).expect("reads"), (header, bytes.len()));
         }

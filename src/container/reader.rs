@@ -30,6 +30,13 @@ impl<'a> HeaderReader<'a> {
         Ok(taken)
     }
 
+    /// A reader of the next `count` bytes, which are passed over.
+    pub(crate) fn part(&mut self, count: usize, what: &str) -> Result<Self, Error> {
+        let start = self.at;
+        self.take(count, what)?;
+        Ok(Self { bytes: &self.bytes[..self.at], at: start })
+    }
+
     pub(crate) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], Error> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N, what)?);
@@ -54,7 +61,7 @@ impl<'a> HeaderReader<'a> {
 }
 
 /// A varint that is a size in memory.
-pub(super) fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
+pub(crate) fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
     let start = reader.offset();
     let value = reader.varint(what)?;
     usize::try_from(value).map_err(|_| Error::malformed(start, format!("{what} of {value}")))

@@ -86,8 +86,9 @@ impl Model {
         Ok(Self { name, weights: Weights::Sequence(Box::new(SequenceModel { llama, arrangement })) })
     }
 
-    pub(crate) fn embedded(model: &'static EmbeddedModel) -> Arc<Self> {
-        Arc::new(Self { name: model.name.into(), weights: Weights::Embedded(model.get()) })
+    pub(crate) fn embedded(model: &'static EmbeddedModel) -> Result<Arc<Self>, Error> {
+        let llama = model.get().map_err(|source| Error::Model { name: model.name.into(), source })?;
+        Ok(Arc::new(Self { name: model.name.into(), weights: Weights::Embedded(llama) }))
     }
 
     /// Loads a model from a file and calls it by the file's stem. The backbone of a head set is looked for beside it and
@@ -230,7 +231,10 @@ fn is_embedded(sha256: &str) -> bool {
 }
 
 /// The embedded model that [`encode`](crate::encode()) uses unless told otherwise; loaded at the first call.
-pub fn default_model() -> Arc<Model> {
+///
+/// # Errors
+/// [`Error::Model`] if the program's copy of it is damaged.
+pub fn default_model() -> Result<Arc<Model>, Error> {
     Model::embedded(weights::default_model())
 }
 
@@ -289,7 +293,7 @@ impl ModelRegistry {
             return Ok(Arc::clone(model));
         }
         if let Some(model) = weights::by_sha256(&id.0) {
-            return Ok(Model::embedded(model));
+            return Model::embedded(model);
         }
         // One load at a time: threads that need the same model share it. A panic elsewhere leaves the list whole.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);

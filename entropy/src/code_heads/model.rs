@@ -138,8 +138,8 @@ fn read_logits(file: &mut TensorReader, name: &str, inputs: usize, symbols: usiz
 fn find<'a>(hash: &str, backbones: &[&'a FrameLlama]) -> Result<&'a FrameLlama, ModelError> {
     let is = |model: &FrameLlama| hash.parse() == Ok(FileHash(model.sha256()));
     let embedded = || weights::embedded().iter().find(|m| m.sha256 == hash).map(|m| m.get());
-    let found = backbones.iter().copied().find(|m| is(m)).or_else(embedded);
-    found.ok_or_else(|| ModelError::MissingBackbone { sha256: hash.to_owned() })
+    let found = backbones.iter().copied().find(|m| is(m)).map(Ok).or_else(embedded);
+    found.unwrap_or_else(|| Err(ModelError::MissingBackbone { sha256: hash.to_owned() }))
 }
 
 /// The sizes that the file states must be its backbone's.

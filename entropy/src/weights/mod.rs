@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use crate::error::ModelError;
 use crate::file_hash::FileHash;
 use crate::frame_llama::FrameLlama;
 
@@ -15,16 +16,17 @@ pub struct EmbeddedModel {
     pub sha256: &'static str,
     /// The model file (docs/MODEL.md).
     pub bytes: &'static [u8],
-    loaded: LazyLock<FrameLlama>,
+    loaded: LazyLock<Result<FrameLlama, String>>,
 }
 
 impl EmbeddedModel {
     /// The model, loaded on first use.
     ///
-    /// # Panics
-    /// Never in a released version: a test loads every embedded model.
-    pub fn get(&'static self) -> &'static FrameLlama {
-        &self.loaded
+    /// # Errors
+    /// [`ModelError::Damaged`] if the bytes no longer have this SHA-256: files that are coded with them could be read by no other
+    /// program.
+    pub fn get(&'static self) -> Result<&'static FrameLlama, ModelError> {
+        self.loaded.as_ref().map_err(|what| ModelError::Damaged(what.clone()))
     }
 }
 
@@ -33,24 +35,26 @@ static EMBEDDED: [EmbeddedModel; 3] = [
         name: "default",
         sha256: "f4fc6d0cb138d1d48f4e627d05a0c1f604e5f84ea6fb08a48126de83970b731b",
         bytes: include_bytes!("default.safetensors"),
-        loaded: LazyLock::new(|| load(EMBEDDED[0].bytes)),
+        loaded: LazyLock::new(|| load(&EMBEDDED[0])),
     },
     EmbeddedModel {
         name: "fast",
         sha256: "ad8d0541eaf6fe19f75c9b10122d6a5962afc7ff7bfab561d3368145f867f8f4",
         bytes: include_bytes!("fast.safetensors"),
-        loaded: LazyLock::new(|| load(EMBEDDED[1].bytes)),
+        loaded: LazyLock::new(|| load(&EMBEDDED[1])),
     },
     EmbeddedModel {
         name: "best",
         sha256: "d0d77770d50f323b2e67df4a396fb744ff83a68fa83da43272c47a13bd52eb47",
         bytes: include_bytes!("best.safetensors"),
-        loaded: LazyLock::new(|| load(EMBEDDED[2].bytes)),
+        loaded: LazyLock::new(|| load(&EMBEDDED[2])),
     },
 ];
 
-fn load(bytes: &[u8]) -> FrameLlama {
-    FrameLlama::from_bytes(bytes).expect("embedded models are valid")
+fn load(model: &EmbeddedModel) -> Result<FrameLlama, String> {
+    let llama = FrameLlama::from_bytes(model.bytes).map_err(|error| error.to_string())?;
+    let found = FileHash(llama.sha256()).to_string();
+    if found == model.sha256 { Ok(llama) } else { Err(format!("its SHA-256 is {found}, not {}", model.sha256)) }
 }
 
 /// All embedded models, the default first.
@@ -86,9 +90,9 @@ mod tests {
     #[test]
     fn every_embedded_model_loads_and_fits_its_arrangement() {
         for model in embedded() {
-            crate::segment::check_model(model.get()).expect("the arrangement of this version");
-            let hash = model.get().sha256();
-            assert_eq!(FileHash(hash).to_string(), model.sha256, "{}", model.name);
+            let llama = model.get().expect("loads");
+            crate::segment::check_model(llama).expect("the arrangement of this version");
+            let hash = llama.sha256();
             assert_eq!(by_sha256(&hash[..16]).map(|m| m.name), Some(model.name));
         }
         assert!(by_sha256(&[0; 32]).is_none());

@@ -72,7 +72,7 @@ impl LmcodecCodec {
     pub(super) fn new(effort: Effort, model: Option<&Path>) -> Result<Self, lmcodec::Error> {
         let model = match model {
             Some(path) => Arc::new(Model::from_file(path)?),
-            None => effort.model(),
+            None => effort.model()?,
         };
         let version = format!("{} with model {}", env!("CARGO_PKG_VERSION"), model.sha256());
         let facts = [("model", model.name().to_string()), ("model SHA-256", model.sha256())];

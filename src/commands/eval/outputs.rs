@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::OrExit;
 use crate::commands::exit::{Exit, Failure};
-use crate::commands::files::Target;
 use crate::commands::output;
+use crate::commands::output::Target;
 
 /// Refuses outputs that exist.
 pub(super) fn check<'a>(paths: impl IntoIterator<Item = &'a Path>, force: bool) -> Result<(), Failure> {

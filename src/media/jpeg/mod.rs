@@ -17,7 +17,7 @@ use crate::options::EncodeOptions;
 
 /// Codes an image with the model of the options.
 pub(crate) fn encode(image: &JpegImage, options: &EncodeOptions, share: Range<f64>) -> Result<Coded, Error> {
-    let model = options.jpeg_model();
+    let model = options.jpeg_model()?;
     match model.sequence() {
         Some(llama) => sequence::encode(image, &model, llama, options, share),
         None => frame::encode(image, &model, options, share),

@@ -1,6 +1,8 @@
 //! Images that are no JPEG files: their pixels in, quantized coefficients out; and the pixels of a JPEG file in another
 //! format.
 
+mod refused;
+
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -23,6 +25,9 @@ pub(crate) struct Converted {
 /// Reads an image file and quantizes its DCT coefficients as libjpeg would.
 pub(crate) fn convert(bytes: &[u8], options: &EncodeOptions) -> Result<Converted, Error> {
     let fault = |error: image::ImageError| Error::Image(error.to_string());
+    if let Some(what) = refused::refusal(bytes) {
+        return Err(Error::Image(format!("it {what}, of which a JPEG file would keep a part: left as it is")));
+    }
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::Image(e.to_string()))?;
     let mut limits = image::Limits::default();
@@ -35,14 +40,17 @@ pub(crate) fn convert(bytes: &[u8], options: &EncodeOptions) -> Result<Converted
     Error::limit("pixels", u64::from(width) * u64::from(height), options.limits.jpeg.max_pixels)?;
     let profile = decoder.icc_profile().ok().flatten();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let color = decoder.color_type();
+    if color.bytes_per_pixel() / color.channel_count() > 1 {
+        let bits = color.bits_per_pixel() / u16::from(color.channel_count());
+        return Err(Error::Image(format!(
+            "it has {bits} bits a sample, of which a JPEG file would keep 8: left as it is"
+        )));
+    }
     let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     image.apply_orientation(orientation);
 
     let mut notes = Vec::new();
-    let color = image.color();
-    if color.bytes_per_pixel() / color.channel_count() > 1 {
-        notes.push(format!("{} bits a sample became 8", color.bits_per_pixel() / u16::from(color.channel_count())));
-    }
     if color.has_alpha() && blend_onto_white(&mut image) {
         notes.push("transparent pixels were blended onto white".into());
     }

@@ -1,4 +1,4 @@
-//! Speeds of the kernels and of whole steps; `cargo bench -p lmcodec-entropy`.
+//! Speeds of the kernels and of whole steps; `cargo bench -p lmcodec-bench --bench kernels`.
 //!
 //! Every kernel of the processor is measured. `linear` reports multiply–accumulates as elements a second.
 

@@ -1,4 +1,4 @@
-//! Speeds of the JPEG path: parsing, writing, side information, transform; `cargo bench -p lmcodec-codecs`.
+//! Speeds of the JPEG path: parsing, writing, side information, transform; `cargo bench -p lmcodec-bench --bench jpeg`.
 //!
 //! The picture is made here: 1024×768 pixels of smooth colour, edges and some noise. Elements a second are its pixels.
 
