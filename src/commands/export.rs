@@ -59,8 +59,8 @@ impl Export {
             None => None,
         };
         // The head set last: it names the backbone.
-        output::write(&Target::File(target("backbone.safetensors")), &files.backbone, self.force)?;
-        output::write(&Target::File(target("heads.safetensors")), &files.heads, self.force)?;
+        output::write(&Target::File(target("backbone.safetensors")), &files.backbone, self.force, None)?;
+        output::write(&Target::File(target("heads.safetensors")), &files.heads, self.force, None)?;
         let hex = |bytes: [u8; 32]| format!("{:x}", Output::<Sha256>::from(bytes));
         let mut line = serde_json::json!({
             "backbone": target("backbone.safetensors"), "backbone_bytes": files.backbone.len(),

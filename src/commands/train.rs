@@ -121,7 +121,7 @@ impl Observer for Watch<'_> {
             self.bar.suspend(|| eprintln!("step {step}: validation {bits:.4} {}", self.unit));
         }
         let target = Target::File(self.folder.join("loss.svg"));
-        if let Err(failure) = output::write(&target, curve(course).as_bytes(), true) {
+        if let Err(failure) = output::write(&target, curve(course).as_bytes(), true, None) {
             // No reason to end a training.
             self.bar.suspend(|| eprintln!("lmcodec: {}", failure.message));
         }

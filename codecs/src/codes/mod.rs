@@ -112,7 +112,8 @@ pub fn header(bytes: &[u8], tensor: Option<&str>) -> Result<Header, CodesError> 
         }
         let header = npy::find(bytes)?;
         if header.element.is_float() {
-            return Err(CodesError::Element { found: header.element.name().into() });
+            let mark = if header.order == ByteOrder::Big { '>' } else { '<' };
+            return Err(CodesError::Element { found: format!("`{mark}f{}`", header.element.bytes()) });
         }
         header
     } else if tensors::looks_like(bytes) {

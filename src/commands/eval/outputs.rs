@@ -25,7 +25,7 @@ pub(super) fn check<'a>(paths: impl IntoIterator<Item = &'a Path>, force: bool) 
 /// Writes a file, or standard output for `-`.
 pub(super) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
     let target = if path == Path::new("-") { Target::Stdout } else { Target::File(path.into()) };
-    output::write(&target, bytes, force)
+    output::write(&target, bytes, force, None).map(drop)
 }
 
 /// JSON, a line a leaf.
