@@ -1,6 +1,8 @@
 //! From the command line to a list of inputs: several files, folders, `-`; what is passed over in folders.
 
+#[cfg(unix)]
 use std::collections::HashMap;
+#[cfg(unix)]
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, Metadata};
@@ -116,6 +118,7 @@ pub(crate) struct Inputs {
     pub(crate) unread: Vec<(PathBuf, Failure)>,
     /// First name of every file that has several, by device, number and extension (what comes back has the extension that the
     /// coded file states): position in `found`.
+    #[cfg(unix)]
     first_names: HashMap<(u64, u64, Option<OsString>), usize>,
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use lmcodec::FileAttributes;
 
 /// Bytes of extended attributes that a header takes.
+#[cfg(unix)]
 const MOST_EXTENDED: usize = 1 << 16;
 /// Access lists: they take the place of the group's permission bits, so they go along or those bits go.
 #[cfg(unix)]

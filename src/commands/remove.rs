@@ -15,13 +15,14 @@ pub(super) fn source(path: &Path, seen: &Metadata) -> Result<(), Failure> {
     if !now.is_file() {
         return refuse("is no regular file");
     }
-    let mut same = now.len() == seen.len() && now.modified().ok() == seen.modified().ok();
     #[cfg(unix)]
-    {
+    let is_same_inode = {
         use std::os::unix::fs::MetadataExt;
-        same &= (now.dev(), now.ino()) == (seen.dev(), seen.ino());
-    }
-    if !same {
+        (now.dev(), now.ino()) == (seen.dev(), seen.ino())
+    };
+    #[cfg(not(unix))]
+    let is_same_inode = true;
+    if !is_same_inode || now.len() != seen.len() || now.modified().ok() != seen.modified().ok() {
         return refuse("has changed since it was read");
     }
     fs::remove_file(path).map_err(fault)
