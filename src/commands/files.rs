@@ -52,9 +52,6 @@ impl Source {
             Self::File(path) => {
                 let file = fs::File::open(path).map_err(fault)?;
                 let metadata = file.metadata().map_err(fault)?;
-                if metadata.is_dir() {
-                    return Err(Failure::new(Exit::Usage, "is a folder; --recursive goes through it"));
-                }
                 if metadata.len() > most {
                     return Err(too_long(metadata.len().to_string()));
                 }
@@ -114,7 +111,7 @@ pub(crate) struct Inputs {
     /// Whether a folder was named: there may be many, or none.
     pub(crate) folder: bool,
     pub(crate) passed_over: PassedOver,
-    /// Folders that could not be read, and why.
+    /// Folders that could not be read or may not be, and why.
     pub(crate) unread: Vec<(PathBuf, Failure)>,
     /// First name of every file that has several, by device, number and extension (what comes back has the extension that the
     /// coded file states): position in `found`.
@@ -147,6 +144,9 @@ impl Selection {
             } else if self.recursive && input.is_dir() {
                 all.folder = true;
                 self.search(input, input, extensions, &mut all);
+            } else if input.is_dir() {
+                let failure = Failure::new(Exit::Usage, "is a folder; --recursive goes through it");
+                all.unread.push((input.clone(), failure));
             } else {
                 let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
                 let bytes = fs::metadata(input).map_or(0, |metadata| metadata.len());
