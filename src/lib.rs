@@ -95,7 +95,6 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod attributes;
 mod bit_cost;
 #[doc(hidden)]
 pub mod container;
@@ -119,8 +118,8 @@ mod segment;
 pub mod sniff;
 mod stream;
 
-pub use attributes::{FileAttributes, attributes};
 pub use bit_cost::{BitCost, ComponentCost, bit_cost};
+pub use container::FileAttributes;
 pub use decode::{Salvaged, Verified, decode, salvage, verify};
 pub use effort::Effort;
 pub use encode::{encode, encode_codes, store};
@@ -139,7 +138,7 @@ pub use lmcodec_entropy::chunks::ChunkError;
 pub use lmcodec_entropy::error::ModelError;
 pub use lmcodec_entropy::isa::Kernel;
 pub use lmcodec_entropy::segment::Estimation;
-pub use metadata::metadata;
+pub use metadata::{attributes, metadata};
 pub use model_id::{ModelId, ModelReference};
 pub use models::{Model, ModelRegistry, default_model};
 pub use options::{

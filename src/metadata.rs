@@ -1,8 +1,8 @@
-//! What a coded JPEG file tells beside its picture, without a model.
+//! What a coded file tells beside its content, without a model.
 
 use lmcodec_codecs::jpeg::{Metadata, SideInformation};
 
-use crate::container::{Content, Header, payload};
+use crate::container::{Content, FileAttributes, Header, payload};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::media::stored;
@@ -45,4 +45,13 @@ pub fn metadata(bytes: &[u8], limits: &Limits) -> Result<Metadata, Error> {
     };
     let side = SideInformation::from_bytes(side, &limits.jpeg);
     Ok(side.map_err(|error| Error::of_jpeg(error, header.side_offset()))?.metadata())
+}
+
+/// What the header of an lmcodec file says of the original; nothing where it was encoded without. The beginning of the file is
+/// enough, as long as the whole header is in it.
+///
+/// # Errors
+/// [`Error::NotAnImage`] for other files, [`Error::Unsupported`] for other versions, [`Error::Malformed`] for damaged headers.
+pub fn attributes(bytes: &[u8]) -> Result<FileAttributes, Error> {
+    Ok(Header::read(bytes)?.0.attributes)
 }

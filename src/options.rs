@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lmcodec_codecs::jpeg::Subsampling;
 
-use crate::attributes::FileAttributes;
+use crate::container::FileAttributes;
 use crate::effort::Effort;
 use crate::error::Error;
 use crate::execution::{Execution, Executor, Progress};

@@ -3,6 +3,7 @@
 //! This module knows bytes, lengths and checksums and nothing about images. It is no part of the library's interface: it is
 //! public for the tests and fuzz targets of this repository, and changes with the format.
 
+mod attributes;
 mod codes;
 mod model;
 mod reader;
@@ -12,14 +13,14 @@ use std::ops::Range;
 use lmcodec_entropy::segment::Estimation;
 use sha2::{Digest, Sha256};
 
-use crate::attributes::FileAttributes;
 use crate::error::Error;
 use crate::model_id::{ModelId, ModelReference};
 pub use crate::sniff::MAGIC;
+pub use attributes::FileAttributes;
 pub use codes::{CodeMedium, CodesContent, CodesModel};
 use lmcodec_codecs::varint::{put_varint, varint_length};
 use model::{model_length, put_model, read_model};
-pub(crate) use reader::{HeaderReader, length};
+use reader::{HeaderReader, length};
 
 /// The format version that this crate writes, and the only one that it reads.
 pub const VERSION: u8 = 1;

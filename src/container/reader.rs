@@ -61,7 +61,7 @@ impl<'a> HeaderReader<'a> {
 }
 
 /// A varint that is a size in memory.
-pub(crate) fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
+pub(super) fn length(reader: &mut HeaderReader<'_>, what: &str) -> Result<usize, Error> {
     let start = reader.offset();
     let value = reader.varint(what)?;
     usize::try_from(value).map_err(|_| Error::malformed(start, format!("{what} of {value}")))

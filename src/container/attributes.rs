@@ -2,7 +2,7 @@
 
 use lmcodec_codecs::varint::put_varint;
 
-use crate::container::{Header, HeaderReader, length};
+use super::reader::{HeaderReader, length};
 use crate::error::Error;
 
 /// Name, dates and rights of the original file, each where it is known. They change nothing of what is decoded.
@@ -90,12 +90,12 @@ impl FileAttributes {
     }
 
     /// Appends the block with its length.
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, &self.to_bytes());
     }
 
     /// Reads the block and its length. What a later version may have put at its end is passed over.
-    pub(crate) fn read(reader: &mut HeaderReader<'_>) -> Result<Self, Error> {
+    pub(super) fn read(reader: &mut HeaderReader<'_>) -> Result<Self, Error> {
         let size = length(reader, "the attributes' length")?;
         let mut block = reader.part(size, "the attributes")?;
         let mut found = Self::default();
@@ -122,15 +122,6 @@ impl FileAttributes {
         }
         Ok(found)
     }
-}
-
-/// What the header of an lmcodec file says of the original; nothing where it was encoded without. The beginning of the file is
-/// enough, as long as the whole header is in it.
-///
-/// # Errors
-/// [`Error::NotAnImage`] for other files, [`Error::Unsupported`] for other versions, [`Error::Malformed`] for damaged headers.
-pub fn attributes(bytes: &[u8]) -> Result<FileAttributes, Error> {
-    Ok(Header::read(bytes)?.0.attributes)
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
