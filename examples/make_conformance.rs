@@ -25,6 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let options = options.clone().effort(effort).model(model?);
         files.push((name, encode(&original, &options)?.bytes, original));
     }
+    let original = synthetic::jpeg_file(24, 16, 3, &Default::default());
+    let with_attributes = options.clone().effort(Effort::Fast).attributes(synthetic::attributes());
+    files.push(("attributes".to_owned(), encode(&original, &with_attributes)?.bytes, original));
     for (name, original) in [("stored-brotli", vec![b'a'; 300]), ("stored-raw", vec![b'a']), ("stored-empty", vec![])] {
         files.push((name.to_owned(), store(&original, "golden file", &options)?.bytes, original));
     }

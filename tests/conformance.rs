@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use lmcodec::{DecodeOptions, Effort, EncodeOptions, Kernel, decode, default_model, encode, encode_codes, inspect};
+use lmcodec::{
+    DecodeOptions, Effort, EncodeOptions, Kernel, attributes, decode, default_model, encode, encode_codes, inspect,
+};
 use sha2::{Digest, Sha256};
 
 mod synthetic;
@@ -53,6 +55,11 @@ fn golden_files_are_written_alike_by_every_build() {
             compared += 1;
         }
     }
+    let golden = fs::read(folder.join("v1-attributes.ljpg")).expect("reads");
+    assert_eq!(attributes(&golden).expect("reads"), synthetic::attributes());
+    let with_attributes = options.clone().effort(Effort::Fast).attributes(synthetic::attributes());
+    let original = synthetic::jpeg_file(24, 16, 3, &Default::default());
+    assert!(encode(&original, &with_attributes).expect("encodes").bytes == golden, "attributes differ");
     for (name, original, codes) in synthetic::code_files().into_iter().chain(synthetic::odd_code_files()) {
         let codes = codes.segment_codes(700);
         let extension = if name.starts_with("vq") { "lvq" } else { "lrvq" };

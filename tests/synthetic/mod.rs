@@ -213,3 +213,14 @@ pub fn sequence_files(arrangement: &FlatArrangement) -> (Vec<u8>, Vec<u8>) {
     use lmcodec_entropy::sequence_llama::testing::{RandomCheckpoint, small_shape};
     RandomCheckpoint::new(small_shape(), 9).export_for(arrangement).expect("exports")
 }
+
+/// Attributes of every kind, for the golden file that has some.
+pub fn attributes() -> lmcodec::FileAttributes {
+    let mut attributes = lmcodec::FileAttributes::default();
+    attributes.name = Some(b"IMG \xff.JPG".to_vec());
+    attributes.modified = Some((-86_400, 123_456_789));
+    attributes.mode = Some(0o640);
+    attributes.owner = Some((1000, 100));
+    attributes.extended = vec![(b"user.tag".to_vec(), b"holiday".to_vec()), (b"user.empty".to_vec(), Vec::new())];
+    attributes
+}
