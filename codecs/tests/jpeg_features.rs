@@ -203,6 +203,51 @@ fn huge_promises_are_refused_before_allocation() {
 }
 
 #[test]
+fn a_line_count_beside_that_of_the_frame_header_changes_nothing() {
+    let plain = encode(&EncodeOptions::default());
+    let dnl = [0xFF, 0xDC, 0, 4, 0, 43];
+    for marker in [0xC0, 0xDA, 0xD9] {
+        let image = round_trip(&insert_before(&plain, marker, &dnl));
+        assert!(image.components[0].coefficients == round_trip(&plain).components[0].coefficients, "{marker:x}");
+    }
+}
+
+#[test]
+fn components_of_one_identifier_are_taken_in_their_order() {
+    for options in [
+        EncodeOptions { subsampling: Subsampling::S444, ..EncodeOptions::default() },
+        EncodeOptions { subsampling: Subsampling::S444, progressive: true, optimize: true, ..EncodeOptions::default() },
+    ] {
+        let plain = encode(&options);
+        let expected = round_trip(&plain);
+        let frame = plain.windows(2).position(|pair| pair[0] == 0xFF && matches!(pair[1], 0xC0 | 0xC2)).unwrap();
+        let first_scan = plain.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+        for ids in [[1, 1, 1], [1, 2, 1], [7, 3, 3]] {
+            let mut bytes = plain.clone();
+            for (component, id) in ids.into_iter().enumerate() {
+                bytes[frame + 10 + 3 * component] = id;
+                bytes[first_scan + 5 + 2 * component] = id;
+            }
+            let image = if options.progressive {
+                // Later scans name 1, 2 or 3 and one component each.
+                match parse(&bytes, &Limits::default()) {
+                    Ok(image) => image,
+                    Err(_) => continue,
+                }
+            } else {
+                round_trip(&bytes)
+            };
+            assert!(write(&image).unwrap() == bytes, "{ids:?}");
+            if !options.progressive {
+                for (found, expected) in image.components.iter().zip(&expected.components) {
+                    assert!(found.coefficients == expected.coefficients, "{ids:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn unsupported_processes_are_named() {
     let bytes = encode(&EncodeOptions::default());
     let at = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();

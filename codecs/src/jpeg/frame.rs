@@ -110,7 +110,7 @@ impl FrameHeader {
         if self.components.len() > 4 {
             return Err(JpegError::unsupported(offset, format!("{} components, at most 4", self.components.len())));
         }
-        for (index, c) in self.components.iter().enumerate() {
+        for c in &self.components {
             if !(1..=4).contains(&c.h) || !(1..=4).contains(&c.v) || c.quantization_selector > 3 {
                 return Err(JpegError::malformed(
                     offset,
@@ -119,9 +119,6 @@ impl FrameHeader {
                         c.id, c.h, c.v, c.quantization_selector
                     ),
                 ));
-            }
-            if self.components[..index].iter().any(|other| other.id == c.id) {
-                return Err(JpegError::malformed(offset, format!("component identifier {} occurs twice", c.id)));
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ use super::write::{recognise_optimal_tables, write_counted};
 ///
 /// # Errors
 /// * [`JpegError::Malformed`]: no JPEG file, or headers that contradict themselves.
-/// * [`JpegError::Unsupported`]: arithmetic, lossless, hierarchical, 12-bit or DNL files, and
+/// * [`JpegError::Unsupported`]: arithmetic, lossless, hierarchical, 12-bit files, those whose lines are stated in a DNL segment, and
 ///   files whose entropy-coded data cannot be written back bit for bit. Store these verbatim.
 /// * [`JpegError::Limit`]: larger than `limits` allow.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<JpegImage, JpegError> {
@@ -205,7 +205,7 @@ impl<'a> Parser<'a> {
                 };
                 return Err(JpegError::unsupported(offset, format!("{what} (marker 0xFF{marker:02X})")));
             }
-            0xDC => return Err(JpegError::unsupported(offset, "a DNL segment")),
+            // Among them DNL, which changes nothing where the frame header states the lines.
             _ => Element::Segment { marker, payload: payload.to_vec() },
         };
         self.table_count += match &element {
@@ -292,7 +292,15 @@ impl<'a> Parser<'a> {
         };
         let mut components = Vec::new();
         for &[id, tables] in listed.as_chunks::<2>().0 {
-            let index = frame.header.components.iter().position(|c| c.id == id);
+            // Of components with one identifier those that have no part in this scan, nor in an earlier one that took all of
+            // them, as libjpeg does.
+            let named = |taken: &dyn Fn(usize) -> bool| {
+                frame.header.components.iter().enumerate().position(|(index, c)| c.id == id && !taken(index))
+            };
+            let here = |index: usize| components.iter().any(|c: &ScanComponent| usize::from(c.index) == index);
+            let coded = |index: usize| !frame.header.is_progressive() && frame.coded[index];
+            let index =
+                named(&|index| here(index) || coded(index)).or_else(|| named(&here)).or_else(|| named(&|_| false));
             let Some(index) = index else {
                 return Err(JpegError::malformed(
                     offset,
