@@ -10,8 +10,8 @@ use lmcodec_entropy::export::{ExportError, HeadSet, Tensor, export_backbone, exp
 use lmcodec_entropy::isa::Isa;
 use lmcodec_entropy::sequence_llama::{Position, SequenceBackbone, SequenceEngine, SequenceLlama};
 
-use super::error::FinetuneError;
 use crate::checkpoint::Checkpoint;
+use crate::run::RunError;
 
 /// Positions of a chunk that the integer engine runs at once.
 const BATCH: usize = 64;
@@ -29,16 +29,16 @@ pub struct IntegerFiles {
 /// Rounds a checkpoint and a head set file. LoRA pairs are merged into the backbone, which then belongs to that head set alone.
 ///
 /// # Errors
-/// [`FinetuneError`] if the head set is for another checkpoint, or either cannot be rounded.
-pub fn integer_files(checkpoint: &Checkpoint, head_set: &Path) -> Result<IntegerFiles, FinetuneError> {
-    let bytes = fs::read(head_set).map_err(FinetuneError::io(head_set))?;
-    let fault = |e: ExportError| FinetuneError::invalid(head_set, e);
+/// [`RunError`] if the head set is for another checkpoint, or either cannot be rounded.
+pub fn integer_files(checkpoint: &Checkpoint, head_set: &Path) -> Result<IntegerFiles, RunError> {
+    let bytes = fs::read(head_set).map_err(RunError::io(head_set))?;
+    let fault = |e: ExportError| RunError::invalid(head_set, e);
     let heads = HeadSet::from_bytes(&bytes).map_err(fault)?;
     let wanted = heads.metadata()["backbone_sha256"].as_str().unwrap_or_default();
     if wanted != checkpoint.sha256() {
         let message =
             format!("trained on the backbone {wanted}, not on {} ({})", checkpoint.sha256(), checkpoint.name());
-        return Err(FinetuneError::invalid(head_set, message));
+        return Err(RunError::invalid(head_set, message));
     }
     let source = serde_json::json!({ "name": checkpoint.name(), "sha256": checkpoint.sha256() });
     let mut read = |name: &str| {
@@ -47,22 +47,17 @@ pub fn integer_files(checkpoint: &Checkpoint, head_set: &Path) -> Result<Integer
     };
     let adapter = heads.has_adapter().then_some(&heads);
     let backbone = export_backbone(&checkpoint.config().shape, source, &mut read, adapter).map_err(fault)?;
-    let loaded = SequenceBackbone::from_bytes(&backbone).map_err(|e| FinetuneError::invalid(head_set, e))?;
+    let loaded = SequenceBackbone::from_bytes(&backbone).map_err(|e| RunError::invalid(head_set, e))?;
     let integer_heads = export_head_set(&heads, loaded.sha256()).map_err(fault)?;
-    let model =
-        SequenceLlama::new(Arc::new(loaded), &integer_heads).map_err(|e| FinetuneError::invalid(head_set, e))?;
+    let model = SequenceLlama::new(Arc::new(loaded), &integer_heads).map_err(|e| RunError::invalid(head_set, e))?;
     Ok(IntegerFiles { backbone, heads: integer_heads, model })
 }
 
 /// Bits of chunks under the integer model, as its probabilities give them (raw bits of escapes are not counted).
 ///
 /// # Errors
-/// [`FinetuneError::Invalid`] if a chunk is beyond the model's context or has a symbol that it does not know.
-pub fn integer_bits(
-    model: &SequenceLlama,
-    arrangement: &FlatArrangement,
-    chunks: &[Chunk],
-) -> Result<f64, FinetuneError> {
+/// [`RunError::Invalid`] if a chunk is beyond the model's context or has a symbol that it does not know.
+pub fn integer_bits(model: &SequenceLlama, arrangement: &FlatArrangement, chunks: &[Chunk]) -> Result<f64, RunError> {
     let longest = chunks.iter().map(|c| c.symbols.len()).max().unwrap_or(1);
     let fits = |c: &Chunk| {
         let known = |(i, &s): (usize, &u16)| {
@@ -71,7 +66,7 @@ pub fn integer_bits(
         c.symbols.iter().enumerate().all(known)
     };
     if longest > model.context() || model.vocabularies() != arrangement.vocabularies || !chunks.iter().all(fits) {
-        return Err(FinetuneError::invalid(Path::new("chunks"), "they do not fit the model's context and alphabets"));
+        return Err(RunError::invalid(Path::new("chunks"), "they do not fit the model's context and alphabets"));
     }
     let isa = Isa::detect();
     let mut engine = SequenceEngine::new(model, isa, 1, longest, BATCH);

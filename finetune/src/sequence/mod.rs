@@ -5,7 +5,6 @@
 
 pub mod config;
 pub mod data;
-pub mod error;
 pub mod export;
 pub mod head_file;
 pub mod heads;

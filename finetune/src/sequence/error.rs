@@ -1,3 +1,0 @@
-//! What can go wrong in fine-tuning: whatever can in a run.
-
-pub use crate::run::RunError as FinetuneError;
