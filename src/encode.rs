@@ -25,11 +25,16 @@ use crate::sniff::{self, Kind};
 /// unless `options.exact` asks for the very bytes of whatever it is.
 ///
 /// # Errors
-/// [`Error::Lossy`] for images that are no JPEG files, unless that is asked for, [`Error::NotAnImage`] for anything else ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`],
-/// [`Error::Image`], and [`Error::Mismatch`] if not even the stored form decodes to the input.
+/// [`Error::Lossy`] for images that are no JPEG files, unless that is asked for, [`Error::NotAnImage`] for anything else
+/// ([`store`] keeps even that), [`Error::Limit`], [`Error::Model`], [`Error::Image`], and [`Error::Mismatch`] if not even the
+/// stored form decodes to the input.
 pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
     Error::limit("bytes of the input", bytes.len() as u64, options.limits.max_original_bytes)?;
-    match sniff::kind(bytes) {
+    let kind = match sniff::kind(bytes) {
+        Kind::Other if begins_late(bytes, options) => Kind::Jpeg,
+        kind => kind,
+    };
+    match kind {
         Kind::Jpeg => match jpeg::parse(bytes, &options.limits.jpeg) {
             Ok(image) => encode_image(&image, bytes, options),
             Err(error) => store_because(bytes, StoredReason::NotModelled(error.to_string()), options),
@@ -58,6 +63,14 @@ pub fn encode(bytes: &[u8], options: &EncodeOptions) -> Result<Encoded, Error> {
             expected: "an image (JPEG, PNG, WebP, TIFF, BMP or PNM)",
         }),
     }
+}
+
+/// Most bytes before a JPEG file that is not called one: a line feed or a byte order mark that some program has put there.
+const STRAY_BYTES: usize = 16;
+
+/// Whether a JPEG file begins after some other bytes.
+fn begins_late(bytes: &[u8], options: &EncodeOptions) -> bool {
+    jpeg::start(bytes).is_some_and(|start| options.exact || start <= STRAY_BYTES)
 }
 
 /// Encodes a `.npy`, `.npz` or `.safetensors` file of codebook indices; [`decode`] gives back its very bytes. Arrays that hold no

@@ -203,6 +203,25 @@ fn huge_promises_are_refused_before_allocation() {
 }
 
 #[test]
+fn bytes_before_the_file_are_kept() {
+    let plain = encode(&EncodeOptions::default());
+    let http = format!("HTTP/1.1 200 OK\r\nX-Padding: {}\r\n\r\n", "x".repeat(900));
+    for lead in [&b"\n"[..], b"\xEF\xBB\xBF", b"\xFF", b"\xFF\xD8", http.as_bytes(), &[0; 1024]] {
+        let bytes = [lead, &plain].concat();
+        let image = round_trip(&bytes);
+        if !lead.starts_with(&[0xFF, 0xD8]) {
+            assert!(matches!(&image.side.elements[0], Element::Lead(found) if found == lead));
+        }
+        assert!(image.components[0].coefficients == round_trip(&plain).components[0].coefficients, "{}", lead.len());
+        let mut moved = image.clone();
+        moved.side.elements.swap(0, 1);
+        assert!(lead.starts_with(&[0xFF, 0xD8]) || write(&moved).is_err());
+    }
+    let far = [&[0; 1025], plain.as_slice()].concat();
+    assert!(matches!(parse(&far, &Limits::default()), Err(JpegError::Malformed { offset: 0, .. })));
+}
+
+#[test]
 fn a_line_count_beside_that_of_the_frame_header_changes_nothing() {
     let plain = encode(&EncodeOptions::default());
     let dnl = [0xFF, 0xDC, 0, 4, 0, 43];

@@ -22,6 +22,7 @@ const BYTES: u8 = 6;
 const JFIF: u8 = 7;
 /// A segment whose marker is below 0xC0.
 const RESERVED_SEGMENT: u8 = 8;
+const LEAD: u8 = 9;
 
 pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
     match element {
@@ -51,6 +52,10 @@ pub(crate) fn put_element(out: &mut Vec<u8>, element: &Element) {
         Element::Standalone(marker) => out.extend_from_slice(&[STANDALONE, *marker]),
         Element::Bytes(bytes) => {
             out.push(BYTES);
+            put_bytes(out, bytes);
+        }
+        Element::Lead(bytes) => {
+            out.push(LEAD);
             put_bytes(out, bytes);
         }
         Element::Segment { marker, payload } => {
@@ -89,6 +94,7 @@ pub(crate) fn read_element(reader: &mut ByteReader<'_>, tables: &mut u64) -> Res
         SCAN => Element::Scan(Box::new(read_scan_header(reader)?)),
         STANDALONE => Element::Standalone(reader.byte()?),
         BYTES => Element::Bytes(read_bytes(reader)?),
+        LEAD => Element::Lead(read_bytes(reader)?),
         JFIF => {
             let (minor, unit) = (reader.byte()?, reader.byte()?);
             let [xh, xl] = (reader.varint("density", 0xFFFF)? as u16).to_be_bytes();

@@ -35,7 +35,7 @@ pub use error::{JpegError, Limits};
 pub use frame::{ComponentLayout, FrameComponent, FrameHeader};
 pub use image::{Component, JpegImage};
 pub use metadata::Metadata;
-pub use parse::parse;
+pub use parse::{parse, start};
 pub use side::SideInformation;
 pub use transform::{EncodeOptions, PixelFormat, Subsampling, encode_planes};
 pub use write::write;

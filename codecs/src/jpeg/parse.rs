@@ -8,18 +8,18 @@ use super::scan_decode::{DecodingTables, ScanInput, decode_scan};
 use super::side::{
     Deviations, Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan, ScanComponent, SideInformation,
 };
-use super::write::{recognise_optimal_tables, write_counted};
+use super::write::{SOI, recognise_optimal_tables, write_counted};
 
 /// Parses a JPEG file and checks that [`super::write()`] gives the same bytes back.
 ///
-/// Modelled are baseline, extended sequential and progressive Huffman-coded files of 8 bits with
+/// Up to 1,024 bytes may precede SOI. Modelled are baseline, extended sequential and progressive Huffman-coded files of 8 bits with
 /// 1..=4 components. Truncated and damaged files give the coefficients of the MCUs that decode;
 /// their other bytes are kept in the side information.
 ///
 /// # Errors
 /// * [`JpegError::Malformed`]: no JPEG file, or headers that contradict themselves.
-/// * [`JpegError::Unsupported`]: arithmetic, lossless, hierarchical, 12-bit files, those whose lines are stated in a DNL segment, and
-///   files whose entropy-coded data cannot be written back bit for bit. Store these verbatim.
+/// * [`JpegError::Unsupported`]: arithmetic, lossless, hierarchical, 12-bit files, those whose lines only a DNL segment
+///   states, and files whose entropy-coded data cannot be written back bit for bit. Store these verbatim.
 /// * [`JpegError::Limit`]: larger than `limits` allow.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<JpegImage, JpegError> {
     let mut image = Parser::new(bytes, limits)?.run()?;
@@ -31,6 +31,18 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<JpegImage, JpegError> {
     }
     let offset = rewritten.iter().zip(bytes).position(|(a, b)| a != b).unwrap_or(rewritten.len().min(bytes.len()));
     Err(JpegError::unsupported(offset, "entropy-coded data that is not what the coefficients would be coded as"))
+}
+
+/// Most bytes before SOI: a line feed, a byte order mark, the headers of HTTP.
+const MOST_LEAD: usize = 1024;
+
+/// Offset of the SOI marker: 0, or that of the first that another marker follows, within the first bytes.
+pub fn start(bytes: &[u8]) -> Option<usize> {
+    if bytes.starts_with(&SOI) {
+        return Some(0);
+    }
+    let first = &bytes[..bytes.len().min(MOST_LEAD + 3)];
+    first.windows(3).position(|window| window == [0xFF, 0xD8, 0xFF])
 }
 
 /// The frame once its header has been read.
@@ -58,9 +70,9 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(bytes: &'a [u8], limits: &'a Limits) -> Result<Self, JpegError> {
-        if !bytes.starts_with(&[0xFF, 0xD8]) {
+        let Some(start) = start(bytes) else {
             return Err(JpegError::malformed(0, "no SOI marker, not a JPEG file"));
-        }
+        };
         let mut tables = DecodingTables::default();
         // Motion-JPEG frames leave out the DHT segments and mean the tables of Annex K.
         for destination in 0..2u8 {
@@ -74,8 +86,8 @@ impl<'a> Parser<'a> {
         Ok(Self {
             bytes,
             limits,
-            at: 2,
-            elements: Vec::new(),
+            at: start + 2,
+            elements: if start > 0 { vec![Element::Lead(bytes[..start].to_vec())] } else { Vec::new() },
             frame: None,
             tables,
             restart_interval: 0,

@@ -18,6 +18,8 @@ pub struct SideInformation {
 /// One marker segment, scan, or run of other bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Element {
+    /// Bytes before the SOI marker; only as the first element.
+    Lead(Vec<u8>),
     /// A DQT segment with its tables (B.2.4.1).
     Quantization(Vec<QuantizationTable>),
     /// The SOF segment.

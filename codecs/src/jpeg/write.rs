@@ -11,6 +11,9 @@ use super::scan::Procedure;
 use super::scan_encode::{Histogram, ScanSource, ScanWriter, count_symbols, encode_scan};
 use super::side::{Element, HuffmanCodes, HuffmanTable, QuantizationTable, Scan};
 
+/// The marker that a JPEG file begins with (B.1.1.3).
+pub(super) const SOI: [u8; 2] = [0xFF, 0xD8];
+
 /// Writes the JPEG file that an image describes; the inverse of [`super::parse`].
 ///
 /// # Errors
@@ -38,7 +41,10 @@ pub(crate) fn write_counted(image: &JpegImage, counted: Counted) -> Result<Vec<u
     let mut writer = FileWriter {
         image,
         layout,
-        bytes: vec![0xFF, 0xD8],
+        bytes: match image.side.elements.first() {
+            Some(Element::Lead(lead)) => [lead, SOI.as_slice()].concat(),
+            _ => SOI.to_vec(),
+        },
         dc: Default::default(),
         ac: Default::default(),
         restart_interval: 0,
@@ -202,6 +208,9 @@ impl FileWriter<'_> {
                 self.bytes.extend_from_slice(bytes);
                 Ok(())
             }
+            // Written already.
+            Element::Lead(_) if index == 0 => Ok(()),
+            Element::Lead(_) => Err(JpegError::uncodable("bytes before SOI, in another place")),
         }
     }
 
