@@ -311,6 +311,24 @@ fn extended_attributes_come_back() {
     }
 }
 
+/// Whoever wrote a file decides neither where its original goes nor what the system makes of it.
+#[test]
+fn a_header_from_elsewhere_gets_no_power() {
+    let dir = folder();
+    let mut attributes = lmcodec::FileAttributes::default();
+    attributes.name = Some(b"../outside.jpg".to_vec());
+    attributes.mode = Some(0o6777);
+    attributes.extended = vec![(b"security.capability".to_vec(), vec![1; 20]), (b"trusted.x".to_vec(), b"y".to_vec())];
+    let options = lmcodec::EncodeOptions::new().attributes(attributes);
+    let coded = lmcodec::encode(&jpeg_file(64, 64, 3, &Default::default()), &options).expect("encodes").bytes;
+    write(dir.path().join("in/a.ljpg"), &coded, 0o600, 9);
+    expect(dir.path(), &["decode", "in/a.ljpg", "--original-name"], 0);
+    let decoded = dir.path().join("in/a.jpg");
+    assert_eq!(decoded.metadata().expect("written").mode() & 0o7777, 0o600);
+    assert!(!dir.path().join("outside.jpg").exists());
+    assert_eq!(xattr::list(&decoded).expect("reads").filter(|name| name != "security.selinux").count(), 0);
+}
+
 #[test]
 fn headers_alone_tell_what_there_is() {
     let dir = folder();

@@ -10,6 +10,9 @@ use lmcodec::FileAttributes;
 /// Bytes of extended attributes that a header takes.
 #[cfg(unix)]
 const MOST_EXTENDED: usize = 1 << 16;
+/// Extended attributes of users begin so.
+#[cfg(unix)]
+const USERS: &[u8] = b"user.";
 /// Access lists: they take the place of the group's permission bits, so they go along or those bits go.
 #[cfg(unix)]
 const ACCESS_LIST: &str = "system.posix_acl_access";
@@ -42,7 +45,7 @@ pub(crate) fn attributes(path: &Path, metadata: &Metadata) -> FileAttributes {
 fn extended(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     use std::os::unix::ffi::OsStringExt;
     let names = xattr::list(path).into_iter().flatten();
-    let values = names.filter(|name| name.as_encoded_bytes().starts_with(b"user.")).filter_map(|name| {
+    let values = names.filter(|name| name.as_encoded_bytes().starts_with(USERS)).filter_map(|name| {
         let value = xattr::get(path, &name).ok().flatten()?;
         Some((name.into_vec(), value))
     });
@@ -76,7 +79,9 @@ pub(crate) fn give(file: &File, attributes: &FileAttributes, source: (&Path, &Me
             mode &= !0o070;
         }
         let mut lost = 0;
-        for (name, value) in attributes.extended.iter().cloned().chain(extended(path)) {
+        // A header from elsewhere must not set those that the system goes by.
+        let stated = attributes.extended.iter().filter(|(name, _)| name.starts_with(USERS)).cloned();
+        for (name, value) in stated.chain(extended(path)) {
             lost += usize::from(xattr::FileExt::set_xattr(file, std::ffi::OsStr::from_bytes(&name), &value).is_err());
         }
         if lost > 0 {
