@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::files::{Found, Selection, Source};
 use super::names::CODED_EXTENSIONS;
 use super::output::{self, Target};
-use super::terminal::put_path;
+use super::terminal::{escaped, put_path};
 use super::{Coding, existing};
 
 /// Bytes that hold nearly every header.
@@ -103,7 +103,7 @@ impl MetadataCommand {
             format!("{line}\n")
         } else {
             let mut text = format!("{}\n", found.source);
-            let mut line = |key: &str, value: &str| text += &format!("  {key:<28} {}\n", value.escape_debug());
+            let mut line = |key: &str, value: &str| text += &format!("  {key:<28} {}\n", escaped(value));
             fields.iter().for_each(|(tag, value)| line(tag, value));
             comments.iter().for_each(|comment| line("comment", comment));
             for (name, size) in sizes.into_iter().filter(|size| size.1 > 0) {
@@ -154,7 +154,13 @@ fn fields(metadata: &Metadata) -> Vec<(String, String)> {
     let fields = read.iter().flat_map(|exif| exif.fields().map(move |field| (exif, field)));
     let primary = fields.filter(|(_, field)| field.ifd_num == exif::In::PRIMARY);
     let value = |exif: &exif::Exif, field: &exif::Field| {
-        let mut value = field.display_value().with_unit(exif).to_string();
+        let mut value = match &field.value {
+            exif::Value::Ascii(texts) => {
+                let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+                texts.join(", ")
+            }
+            _ => field.display_value().with_unit(exif).to_string(),
+        };
         if value.len() > 200 {
             let end = (0..=200).rev().find(|&end| value.is_char_boundary(end)).unwrap_or(0);
             value.truncate(end);

@@ -13,8 +13,13 @@ pub(crate) fn say(line: &str) {
 
 /// A path for people: control characters are escaped, bytes that are no UTF-8 become U+FFFD.
 pub(crate) fn shown(path: &Path) -> String {
+    escaped(&path.to_string_lossy())
+}
+
+/// Text from a file for people: control characters are escaped.
+pub(crate) fn escaped(given: &str) -> String {
     let mut text = String::new();
-    for character in path.to_string_lossy().chars() {
+    for character in given.chars() {
         // Also what turns the direction of writing round.
         if character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             let _ = write!(text, "{}", character.escape_default());
