@@ -74,6 +74,20 @@ fn tree(root: &Path) -> Tree {
     found
 }
 
+/// Says which names differ, and not in which of thousands of bytes.
+fn assert_same(found: &Tree, expected: &Tree) {
+    let names = found.keys().chain(expected.keys()).filter(|&name| found.get(name) != expected.get(name));
+    let about = |tree: &Tree, name: &Vec<u8>| {
+        tree.get(name).map(|f| format!("{}, {} bytes, {:?}, {:o}", f.0, f.1.len(), f.2, f.3))
+    };
+    let differences: Vec<_> = names
+        .map(|name| {
+            format!("{}: {:?}, not {:?}", String::from_utf8_lossy(name), about(found, name), about(expected, name))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
 /// Photos of every kind of name, clutter of a NAS, links, duplicates.
 fn archive(root: &Path) {
     let photo = |seed: u32| jpeg_file(40 + seed, 32, 3, &Default::default());
@@ -133,7 +147,7 @@ fn a_tree_comes_back_as_it_was() {
     assert_eq!(tree(&root).values().filter(|found| found.1.starts_with(&[0xff, 0xd8])).count(), 5, "clutter alone");
     expect(dir.path(), &["verify", "-r", "photos"], 0);
     expect(dir.path(), &["decode", "-r", "photos", "--rm"], 0);
-    assert_eq!(tree(&root), before);
+    assert_same(&tree(&root), &before);
 }
 
 #[test]
@@ -146,7 +160,7 @@ fn kills_lose_nothing_and_leave_nothing() {
     }
     let before = tree(&root);
     for (command, arguments) in [("encode", &["-e", "fast", "--rm"][..]), ("decode", &["--rm"])] {
-        for wait in [30, 60, 120, 240, 400] {
+        for wait in [20, 30, 45, 60, 90, 120, 180, 240, 320, 400] {
             let mut child = lmcodec(dir.path())
                 .args([command, "-r", "photos"])
                 .args(arguments)
@@ -160,7 +174,7 @@ fn kills_lose_nothing_and_leave_nothing() {
         }
         expect(dir.path(), &[&[command, "-r", "photos"], arguments].concat(), 0);
     }
-    assert_eq!(tree(&root), before);
+    assert_same(&tree(&root), &before);
 }
 
 #[test]
@@ -268,8 +282,11 @@ fn one_flipped_bit_in_the_weights_is_found() {
         program.windows(key.len()).enumerate().filter(|(_, part)| *part == key).map(|(at, _)| at).collect();
     assert!(!at.is_empty(), "the weights are part of the program");
     at.iter().for_each(|at| program[at + 100] ^= 1);
+    // Written by another process: what this one has open for writing, its other children may hold for a moment, and then nobody
+    // can run it.
     let damaged = dir.path().join("damaged");
-    write(&damaged, &program, 0o755, 9);
+    write(dir.path().join("bytes"), &program, 0o755, 9);
+    assert!(Command::new("cp").arg(dir.path().join("bytes")).arg(&damaged).status().expect("runs").success());
     for arguments in [&["encode", "-e", "fast", "a.jpg"][..], &["encode", "-e", "fast", "a.jpg", "--no-verify"]] {
         let output = Command::new(&damaged).current_dir(dir.path()).args(arguments).output().expect("runs");
         let stderr = String::from_utf8_lossy(&output.stderr);

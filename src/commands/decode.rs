@@ -225,6 +225,7 @@ impl Decode {
         if existing::is_same(path, &target) || !now.is_file() || !existing::is_of(&header, &target, &now) {
             return Ok(None);
         }
+        output::sweep_beside(&target);
         let tally = Tally { outcome: Outcome::Done, input_bytes: found.bytes, output_bytes: 0 };
         let mut report = Report { tally: Some(tally), ..Report::default() };
         let (source, shown) = (&found.source, Target::File(target.clone()));

@@ -270,6 +270,7 @@ impl Encode {
         let source = &job.found.source;
         let tally = Tally { outcome: Outcome::Done, input_bytes: job.found.bytes, output_bytes: 0 };
         let mut report = Report { tally: Some(tally), ..Report::default() };
+        output::sweep_beside(target.path());
         self.link(job, target.path(), &mut report)?;
         if self.rm {
             let (bytes, metadata) = source.read(options.limits.max_original_bytes)?;

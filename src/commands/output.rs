@@ -85,7 +85,7 @@ pub(crate) fn write(
     let path = &if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.clone()) } else { path.clone() };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     lmcodec_files::create_folder(folder).map_err(fault)?;
-    sweep(folder);
+    sweep_beside(path);
     let staged = if finish.is_some() { Staged::private_beside(path) } else { Staged::beside(path) };
     let mut staged = staged.map_err(fault)?;
     staged.write_all(bytes).map_err(fault)?;
@@ -109,8 +109,10 @@ pub(crate) fn link(from: &Path, to: &Path) -> Result<(), Failure> {
     fs::hard_link(from, to).map_err(fault)
 }
 
-/// Removes what a killed run has left in a folder: once a run and folder. That it cannot is no reason not to work.
-fn sweep(folder: &Path) {
+/// Removes what a killed run has left in the folder of an output, written now or before: once a run and folder. That it cannot
+/// is no reason not to work.
+pub(crate) fn sweep_beside(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     static SWEPT: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
     if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.into()) {
         let _ = lmcodec_files::sweep(folder);
