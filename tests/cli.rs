@@ -226,6 +226,27 @@ fn other_images_are_converted() {
     assert!(white.as_raw().iter().all(|&v| v == 255));
 }
 
+#[cfg(feature = "images")]
+#[test]
+fn what_a_jpeg_file_would_keep_a_part_of_is_never_converted() {
+    let dir = folder();
+    let deep = image::ImageBuffer::<image::Luma<u16>, _>::from_pixel(20, 10, image::Luma([40_000]));
+    deep.save(dir.path().join("deep.png")).expect("saves");
+    let gray = image::GrayImage::from_raw(50, 40, synthetic::pixels(50, 40, 1)).expect("an image");
+    gray.save(dir.path().join("pages.tif")).expect("saves");
+    // A second page: the link at the end of the first directory leads back to it.
+    let mut pages = fs::read(dir.path().join("pages.tif")).expect("reads");
+    let first = u32::from_le_bytes(pages[4..8].try_into().expect("four bytes")) as usize;
+    let entries = usize::from(u16::from_le_bytes(pages[first..first + 2].try_into().expect("two bytes")));
+    pages[first + 2 + 12 * entries] = 8;
+    write(dir.path(), "pages.tif", &pages);
+    for (name, what) in [("deep.png", "16 bits a sample"), ("pages.tif", "several pages")] {
+        let (_, stderr) = expect(dir.path(), &["encode", name, "--lossy"], 4);
+        assert!(stderr.contains(what), "{stderr}");
+        assert!(!dir.path().join(name).with_extension("ljpg").exists());
+    }
+}
+
 #[cfg(not(feature = "images"))]
 #[test]
 fn pixels_in_and_out_say_how_to_get_them() {
