@@ -212,6 +212,16 @@ fn what_is_no_regular_file_is_written_into() {
     assert_eq!(lmcodec::decode(&coded, &Default::default()).expect("decodes"), photo);
     expect(dir.path(), &["encode", "a.jpg", "-o", "/dev/null"], 0);
     assert!(!fs::metadata("/dev/null").expect("is there").is_file());
+    // Who deletes the input must be able to read the result.
+    expect(dir.path(), &["encode", "a.jpg", "-o", "/dev/null", "--rm"], 2);
+    expect(dir.path(), &["encode", "a.jpg", "-o", "-", "--rm"], 2);
+    write(dir.path().join("b.ljpg"), &coded, 0o644, 9);
+    expect(dir.path(), &["decode", "b.ljpg", "-o", "/dev/null", "--rm"], 2);
+    assert!(dir.path().join("a.jpg").is_file() && dir.path().join("b.ljpg").is_file());
+    // What is read from a pipe is read once.
+    let line = format!("cat b.ljpg | {} decode /dev/stdin -o piped.jpg", env!("CARGO_BIN_EXE_lmcodec"));
+    assert!(Command::new("sh").arg("-c").arg(line).current_dir(dir.path()).status().expect("runs").success());
+    assert!(fs::read(dir.path().join("piped.jpg")).expect("reads") == photo);
     // A link stays one.
     write(dir.path().join("real.ljpg"), b"old", 0o644, 9);
     symlink("real.ljpg", dir.path().join("link.ljpg")).expect("links");

@@ -130,12 +130,18 @@ impl Decode {
                 format!("another input of this run has become {target}; -o names it otherwise"),
             ));
         }
+        if self.rm {
+            output::check_kept(&target)?;
+        }
         let format = match &target {
             Target::File(path) => path.extension().and_then(|extension| extension.to_str()),
             Target::Stdout => None,
         };
         #[cfg(feature = "images")]
         if let Some(format) = format.and_then(pixels::PictureFormat::of_extension) {
+            if self.rm {
+                return Err(Failure::new(Exit::Usage, "pixels are not the original; --rm would lose it"));
+            }
             original = pixels::render(&original, format)?;
         }
         #[cfg(not(feature = "images"))]

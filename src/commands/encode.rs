@@ -201,6 +201,9 @@ impl Encode {
             (target, false) => target,
         };
         output::check(source, &target, self.force)?;
+        if self.rm {
+            output::check_kept(&target)?;
+        }
         let (bytes, metadata) = source.read(options.limits.max_original_bytes)?;
         let mut options = options.clone();
         options.execution.progress = Some(progress);
@@ -232,7 +235,9 @@ impl Encode {
         report.notes.append(&mut notes);
         if let Target::File(target) = &target {
             self.link(job, target, &mut report)?;
-            if self.rm {
+            if self.rm && encoded.summary.converted_from.is_some() {
+                report.notes.push("the input is not deleted: its pixels do not come back exactly".into());
+            } else if self.rm {
                 // What is on the disk is what was verified.
                 let written = fs::read(target).map_err(|error| unread(target, &error))?;
                 if written != encoded.bytes {

@@ -18,17 +18,28 @@ const USUAL_HEADER: u64 = 1 << 16;
 
 /// The header of a coded file, if it is one and has a whole header.
 pub(crate) fn header(path: &Path) -> Option<Header> {
-    let mut file = File::open(path).ok()?;
+    head(path).map(|head| head.0)
+}
+
+/// The header of a coded file, and the file's first bytes, all of the header among them.
+pub(crate) fn head(path: &Path) -> Option<(Header, Vec<u8>)> {
+    let mut file = open(path)?;
     let mut bytes = Vec::new();
     Read::by_ref(&mut file).take(USUAL_HEADER).read_to_end(&mut bytes).ok()?;
     if let Ok((header, _)) = Header::read(&bytes) {
-        return Some(header);
+        return Some((header, bytes));
     }
     if bytes.len() as u64 == USUAL_HEADER && bytes.starts_with(&lmcodec::sniff::MAGIC) {
         file.read_to_end(&mut bytes).ok()?;
-        return Header::read(&bytes).ok().map(|found| found.0);
+        return Header::read(&bytes).ok().map(|found| (found.0, bytes));
     }
     None
+}
+
+/// A regular file: what is read from a pipe to look at it is gone.
+fn open(path: &Path) -> Option<File> {
+    std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    File::open(path).ok()
 }
 
 /// The name of the file that a coded file was made of.
@@ -71,6 +82,6 @@ pub(crate) fn pixels(source: &Source) -> Option<u64> {
         return Some(u64::from(frame.width) * u64::from(frame.height));
     }
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(USUAL_HEADER).read_to_end(&mut bytes).ok()?;
+    open(path)?.take(USUAL_HEADER).read_to_end(&mut bytes).ok()?;
     lmcodec::sniff::jpeg_size(&bytes).map(|(width, height)| u64::from(width) * u64::from(height))
 }

@@ -57,7 +57,8 @@ impl Source {
                 }
                 bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
                 file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
-                Some(metadata)
+                // A pipe has no name, date or rights that are worth keeping.
+                Some(metadata).filter(Metadata::is_file)
             }
         };
         if bytes.len() as u64 > most { Err(too_long(format!("more than {most}"))) } else { Ok((bytes, metadata)) }

@@ -1,12 +1,11 @@
 //! `lmcodec metadata` and `lmcodec thumbnail`: what a coded photo tells without running the model.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lmcodec::Metadata;
-use lmcodec::container::{Content, Header};
+use lmcodec::container::Content;
 use serde_json::{Value, json};
 
 use super::batch::{Batch, Report};
@@ -16,9 +15,6 @@ use super::names::CODED_EXTENSIONS;
 use super::output::{self, Target};
 use super::terminal::{escaped, put_path};
 use super::{Coding, existing};
-
-/// Bytes that hold nearly every header.
-const USUAL_HEADER: u64 = 1 << 16;
 
 /// Print the EXIF data of coded photos, and what else is in them; reads only their headers.
 #[derive(Debug, Args)]
@@ -135,15 +131,11 @@ impl Thumbnail {
 
 /// The metadata of a file, of which no more is read than it takes.
 fn read(source: &Source, limits: &lmcodec::Limits) -> Result<Metadata, Failure> {
-    if let Source::File(path) = source {
-        let mut bytes = Vec::new();
-        let opened = File::open(path).and_then(|file| file.take(USUAL_HEADER).read_to_end(&mut bytes));
-        opened.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
-        if let Ok((header, _)) = Header::read(&bytes)
-            && !matches!(header.content, Content::Stored(_))
-        {
-            return Ok(lmcodec::metadata(&bytes, limits)?);
-        }
+    if let Source::File(path) = source
+        && let Some((header, bytes)) = existing::head(path)
+        && !matches!(header.content, Content::Stored(_))
+    {
+        return Ok(lmcodec::metadata(&bytes, limits)?);
     }
     Ok(lmcodec::metadata(&source.read(limits.max_coded_bytes())?.0, limits)?)
 }

@@ -119,6 +119,14 @@ pub(crate) fn sweep_beside(path: &Path) {
     }
 }
 
+/// Refuses to delete the input of a result that nobody can read again.
+pub(crate) fn check_kept(target: &Target) -> Result<(), Failure> {
+    match target {
+        Target::File(path) if !is_special(path) => Ok(()),
+        _ => Err(Failure::new(Exit::Usage, format!("{target} keeps no result; --rm would lose the input"))),
+    }
+}
+
 /// Whether something is there that is neither a file nor a folder.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
